@@ -1,0 +1,66 @@
+"""
+The daily disaster-recovery copy: every encrypted EBS snapshot of the organization, under KMS-C, in the DR account.
+
+Wiring only. What is copied, from where and under which keys is in the settings file that the Airflow option
+``[snapshot_dr] settings_path`` names.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+
+from snapshot_dr_provider.operators.audit import AuditRunOperator
+from snapshot_dr_provider.operators.list_routes import ListRoutesOperator
+from snapshot_dr_provider.task_groups.account import STAGES, account
+
+with DAG(
+    dag_id="snapshot_dr",
+    description="Copies each day's EBS snapshots of all accounts under KMS-C into the DR account.",
+    doc_md=__doc__,
+    # A plain cron string has no data interval: every run would copy nothing of its day.
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    max_active_tasks=64,
+    tags=["aws", "ebs", "disaster-recovery"],
+    params={
+        "day": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Day",
+            description="Copy the snapshots of this UTC day (YYYY-MM-DD).",
+        ),
+        "accounts": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string", "pattern": "^[0-9]{12}$"},
+            title="Accounts",
+            description="Only these account ids; all of the settings when empty.",
+        ),
+        "snapshot_ids": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string", "pattern": "^snap-[0-9a-f]+$"},
+            title="Snapshots",
+            description="Only these source snapshots, whatever their age.",
+        ),
+        "dry_run": Param(False, type="boolean", title="Dry run", description="Plan, and copy nothing."),
+    },
+) as dag:
+    list_routes = ListRoutesOperator(task_id="list_routes")
+    # Key policies are not managed by this DAG yet: the window of KMS-B neither opens nor closes.
+    open_window = EmptyOperator(task_id="open_kms_b_window").as_setup()
+    accounts = account.partial(options=list_routes.output["run_options"]).expand(route=list_routes.output)
+    lock_down = EmptyOperator(task_id="lock_down_kms_b").as_teardown(setups=open_window)
+    audit = AuditRunOperator(
+        task_id="audit",
+        routes_from=list_routes.task_id,
+        plan_task=STAGES[0],
+        stage_tasks=STAGES,
+        other_tasks=[open_window.task_id, lock_down.task_id],
+    )
+    list_routes >> open_window >> accounts >> lock_down >> audit

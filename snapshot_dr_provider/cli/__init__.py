@@ -1,0 +1,1 @@
+"""The commands behind `airflow snapshot-dr`."""

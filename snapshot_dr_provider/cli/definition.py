@@ -1,0 +1,86 @@
+"""Declare ``airflow snapshot-dr``.
+
+Airflow imports this module at the start of each of its commands, so everything else is imported when a command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import math
+from typing import TYPE_CHECKING
+
+from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, positive_int
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.cli.cli_config import CLICommand
+
+_REMEDY = "pip install 'airflow-provider-snapshot-dr[sandbox]'"
+
+
+def get_cli_commands() -> list[CLICommand]:
+    """Return the commands for the ``cli`` key of the provider's metadata."""
+    return [
+        GroupCommand(
+            name="snapshot-dr",
+            help="Disaster-recovery copies of EBS snapshots",
+            subcommands=(_SANDBOX, _DEMO),
+        ),
+    ]
+
+
+def _from_sandbox_extra(module: str, function: str) -> Callable[[argparse.Namespace], None]:
+    """Defer the import of a command that needs the ``sandbox`` extra, and name the remedy where it is missing."""
+
+    def command(args: argparse.Namespace) -> None:
+        try:
+            run = getattr(importlib.import_module(module), function)
+        except ModuleNotFoundError as error:
+            missing = error.name or str(error)
+            if missing.startswith("snapshot_dr_provider"):
+                raise
+            message = f"This command needs the sandbox extra (module {missing!r} is not installed): {_REMEDY}"
+            raise SystemExit(message) from error
+        run(args)
+
+    return command
+
+
+def _seconds(text: str) -> float:
+    """Read a duration in seconds, zero or more."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        message = f"{text!r} is not a number of seconds"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
+
+
+_SANDBOX = ActionCommand(
+    name="sandbox",
+    help="Serve an AWS emulator with several accounts on loopback",
+    description="Serves the sandbox AWS on loopback and prints its endpoint and the credentials to use.",
+    func=_from_sandbox_extra("snapshot_dr_provider.cli.sandbox", "serve_sandbox"),
+    args=(
+        Arg(("--port",), help="Port to listen on; 0 takes a free one", type=positive_int(allow_zero=True), default=0),
+        Arg(("--world",), help="YAML file of the accounts, keys, volumes and snapshots to start with", metavar="FILE"),
+    ),
+)
+
+_DEMO = ActionCommand(
+    name="demo",
+    help="Run the DAG against the sandbox and show what it did",
+    description="Starts a sandbox with a believable world, runs the daily DAG for yesterday, and shows the copies.",
+    func=_from_sandbox_extra("snapshot_dr_provider.cli.demo", "run_demo"),
+    args=(
+        Arg(("--accounts",), help="Number of source accounts", type=positive_int(allow_zero=False), default=5),
+        Arg(("--volumes",), help="Number of volumes in each account", type=positive_int(allow_zero=False), default=4),
+        Arg(("--copy-seconds",), help="Seconds that each copy takes", type=_seconds, default=5.0),
+        Arg(("--json",), help="Also write the outcome to this file", metavar="FILE"),
+        Arg(("--twice",), help="Run it again over the same world: no copy is started", action="store_true"),
+    ),
+)

@@ -1,0 +1,217 @@
+"""What a run has to end with a verified copy of, and why everything else is not wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Final
+
+from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, size_of, verified_copies
+from snapshot_dr_provider.domain.lineage import Lineage, Stage, copies_by_source, lineage_of, seniority
+from snapshot_dr_provider.domain.routes import Retention, Scope
+from snapshot_dr_provider.domain.snapshots import Snapshot, volume_group
+
+TagFilters = tuple[tuple[str, str], ...]
+"""Pairs of a tag key and a shell pattern for its value: ``*``, ``?`` and ``[abc]``."""
+
+NO_LOOKBACK: Final = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """
+    Say which source snapshots a run is about.
+
+    :param start: first moment of the data interval, UTC; the interval excludes its end.
+    :param lookback: how far before ``start`` snapshots without a verified copy are made up for.
+    :param snapshot_ids: when not empty, these sources and no others, whatever their age.
+    :param include_tags: a source needs at least one of these; empty means that all qualify.
+    :param exclude_tags: a source with any of these is left out.
+    """
+
+    start: datetime
+    end: datetime
+    lookback: timedelta = NO_LOOKBACK
+    snapshot_ids: frozenset[str] = frozenset()
+    include_tags: TagFilters = ()
+    exclude_tags: TagFilters = ()
+    scope: Scope = "every"
+    include_unencrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Say whose sources are planned and what their finished copies look like."""
+
+    account_id: str
+    region: str
+    kms_c: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPlan:
+    """
+    Divide an account's snapshots.
+
+    :param wanted: size by source snapshot id, oldest source first.
+    :param kept: those of the wanted ones that have a verified KMS-C copy already.
+    :param not_wanted: the reason by snapshot id.
+    """
+
+    wanted: Mapping[str, SourceSize]
+    kept: frozenset[str]
+    not_wanted: Mapping[str, str]
+
+
+def plan_copies(
+    sources: Iterable[Snapshot],
+    kms_b_copies: Iterable[Snapshot],
+    kms_c_copies: Iterable[Snapshot],
+    selection: Selection,
+    origin: Origin,
+    retention: Retention = "none",
+) -> CopyPlan:
+    """
+    Decide what a run wants of one account in one source Region.
+
+    :param sources: all snapshots that the account owns in the source Region.
+    :param kms_b_copies: the account's own copies in the destination Region.
+    :param kms_c_copies: the DR account's copies from this account.
+    """
+    present = {snapshot.snapshot_id: snapshot for snapshot in sources}
+    sizes = {snapshot_id: size_of(snapshot) for snapshot_id, snapshot in present.items()}
+    verified = frozenset(verified_copies(kms_c_copies, origin.kms_c, sizes))
+    unfinished = _unfinished(kms_b_copies, origin, verified, retention)
+    reasons = {i: _reason_against(s, selection, origin, has_copy=i in verified) for i, s in present.items()}
+    if selection.scope == "newest_per_volume" and not selection.snapshot_ids:
+        _drop_all_but_newest(present, reasons)
+    chosen = {i: present[i].start_time for i, reason in reasons.items() if not reason}
+    asked_for = selection.snapshot_ids or unfinished.keys()
+    chosen |= {i: copy.lineage.source_start_time for i, copy in unfinished.items() if i in asked_for}
+    order = sorted(chosen, key=lambda i: (chosen[i], i))
+    wanted = {i: sizes[i] if i in present else unfinished[i].size for i in order}
+    return CopyPlan(
+        wanted=wanted,
+        kept=verified.intersection(wanted),
+        not_wanted={i: reason for i, reason in reasons.items() if reason and i not in wanted},
+    )
+
+
+def candidates(
+    sources: Iterable[Snapshot], kms_b_copies: Iterable[Snapshot], selection: Selection, origin: Origin
+) -> list[str]:
+    """Name the sources of which a plan has to know whether they have a KMS-C copy: few of a long history."""
+    recent = {s.snapshot_id for s in sources if selection.start - selection.lookback <= s.start_time < selection.end}
+    grouped = copies_by_source(kms_b_copies, owner_id=origin.account_id, stage=Stage.KMS_B)
+    return sorted(recent | selection.snapshot_ids | grouped.keys())
+
+
+def _reason_against(source: Snapshot, selection: Selection, origin: Origin, *, has_copy: bool) -> str:
+    """Say why a source is not wanted; empty when it is."""
+    reason = _unfit(source, selection, origin)
+    if reason:
+        return reason
+    if selection.snapshot_ids:
+        return "" if source.snapshot_id in selection.snapshot_ids else "not among the snapshots asked for"
+    if source.start_time >= selection.end:
+        return "started after the interval"
+    if source.start_time >= selection.start:
+        return ""
+    if source.start_time < selection.start - selection.lookback:
+        return "older than the interval and its lookback"
+    return "copied by an earlier run" if has_copy else ""
+
+
+def _unfit(source: Snapshot, selection: Selection, origin: Origin) -> str:
+    """Say why a source cannot be copied or must not be, whatever its age."""
+    if lineage_of(source, owner_id=origin.account_id) is not None:
+        return "our own copy"
+    if source.state not in ("pending", "completed"):
+        return f"in state {source.state}"
+    if source.is_archived:
+        return "archived; restore it to the standard tier to have it copied"
+    if not (source.encrypted or _may_still_turn_out_encrypted(source) or selection.include_unencrypted):
+        return "unencrypted"
+    excluding = _first_match(source, selection.exclude_tags)
+    if excluding:
+        return f"excluded by its tag {excluding}"
+    if selection.include_tags and not _first_match(source, selection.include_tags):
+        return "bears none of the tags asked for"
+    return ""
+
+
+def _may_still_turn_out_encrypted(source: Snapshot) -> bool:
+    """A fresh copy, as other backup tools make them, says that it is unencrypted and of size 0 (aws 1.8)."""
+    return source.state == "pending" and source.volume_size_gib == 0
+
+
+def _first_match(source: Snapshot, filters: TagFilters) -> str:
+    for key, pattern in filters:
+        if key in source.tags and fnmatchcase(source.tags[key], pattern):
+            return f"{key}={source.tags[key]}"
+    return ""
+
+
+def _drop_all_but_newest(present: Mapping[str, Snapshot], reasons: dict[str, str]) -> None:
+    """Keep the newest of each volume among what would be wanted or has been copied."""
+    candidates = [present[i] for i, why in reasons.items() if not why or why == "copied by an earlier run"]
+    newest: dict[str, Snapshot] = {}
+    for source in sorted(candidates, key=lambda s: (s.start_time, s.snapshot_id)):
+        newest[volume_group(source.volume_id, source.snapshot_id)] = source
+    for source in candidates:
+        if newest[volume_group(source.volume_id, source.snapshot_id)] is not source and not reasons[source.snapshot_id]:
+            reasons[source.snapshot_id] = "not the newest of its volume"
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    lineage: Lineage
+    size: SourceSize
+
+
+def _unfinished(
+    kms_b_copies: Iterable[Snapshot], origin: Origin, verified: frozenset[str], retention: Retention
+) -> dict[str, _Unfinished]:
+    """
+    Find the sources that earlier runs left in the middle: their KMS-B copies are there and should not be.
+
+    One whose KMS-B copies all failed is left to the ordinary rules: there is nothing to finish. Under ``newest_per_volume`` the newest KMS-B copy of each volume stays, once its KMS-C copy is verified.
+    """
+    mine = [copy for copy in kms_b_copies if _is_from(copy, origin)]
+    stays = newest_kms_b_copies(mine, origin.account_id) if retention == "newest_per_volume" else frozenset()
+    grouped = copies_by_source(mine, owner_id=origin.account_id, stage=Stage.KMS_B)
+    return {
+        source: _Unfinished(lineage, size_of(best))
+        for source, copies in grouped.items()
+        # A pending or failed copy does not tell its size (aws 1.8).
+        for best in sorted(copies, key=lambda copy: copy.state != "completed")[:1]
+        if any(copy.is_live for copy in copies)
+        and (lineage := lineage_of(best, owner_id=origin.account_id)) is not None
+        and not (source in verified and len(copies) == 1 and best.snapshot_id in stays)
+    }
+
+
+def _is_from(copy: Snapshot, origin: Origin) -> bool:
+    lineage = lineage_of(copy, owner_id=origin.account_id)
+    return lineage is not None and lineage.source_region == origin.region
+
+
+def newest_kms_b_copies(kms_b_copies: Iterable[Snapshot], owner_id: str) -> frozenset[str]:
+    """
+    Name the completed KMS-B copy of the newest source of each volume: what the next copy can be incremental to.
+
+    Of several copies of that source it names the survivor.
+    """
+    newest: dict[str, tuple[datetime, str]] = {}
+    stays: dict[str, str] = {}
+    for copy in sorted(kms_b_copies, key=seniority):
+        lineage = lineage_of(copy, owner_id=owner_id)
+        if lineage is None or lineage.stage is not Stage.KMS_B or copy.state != "completed":
+            continue
+        volume = volume_group(lineage.source_volume_id, lineage.source_snapshot_id)
+        age = (lineage.source_start_time, lineage.source_snapshot_id)
+        if volume not in newest or age > newest[volume]:
+            newest[volume], stays[volume] = age, copy.snapshot_id
+    return frozenset(stays.values())

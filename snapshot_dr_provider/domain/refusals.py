@@ -1,0 +1,89 @@
+"""What the StateMessage of a failed copy usually means, and which of the two keys is to blame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+KEY_NOT_ACCESSIBLE: Final = "Given key ID is not accessible"
+SOURCE_NOT_FOUND: Final = "Source snapshot is not found"
+SOURCE_NOT_COMPLETE: Final = "Source snapshot is not complete"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEvidence:
+    """
+    Collect what is known of one of the keys of a copy that failed.
+
+    :param name: what people call it: ``KMS-A``, ``KMS-B``, ``KMS-C``.
+    :param state: as KMS reports it; empty when the caller cannot read the key.
+    :param refused: whether a policy keeps the caller from reading it.
+    :param works: whether another copy with this key in the same place was completed.
+    """
+
+    name: str
+    arn: str
+    state: str = ""
+    refused: bool = False
+    works: bool = False
+
+
+def explain_failed_copy(message: str, account_id: str, source_key: KeyEvidence, new_key: KeyEvidence) -> str:
+    """
+    Say what a failed copy's StateMessage means and what to do.
+
+    The messages and their causes are observed on live accounts, not documented (aws 1.3 to 1.5, 2.2, 10).
+
+    :param account_id: the account that made the copy.
+    :param source_key: the key of the snapshot that was copied from.
+    :param new_key: the key that the copy was to be under.
+    """
+    if KEY_NOT_ACCESSIBLE in message:
+        return _explain_key(account_id, source_key, new_key)
+    if SOURCE_NOT_FOUND in message:
+        return (
+            f"Account {account_id} does not see the snapshot: it was not shared with it, the share has not taken "
+            "effect yet, or it was deleted. Clear this task to share and copy it again."
+        )
+    if SOURCE_NOT_COMPLETE in message:
+        return "The snapshot was copied before it was completed. Clear this task to copy it again."
+    return "AWS gave no reason that is known here." if message else ""
+
+
+def _explain_key(account_id: str, source_key: KeyEvidence, new_key: KeyEvidence) -> str:
+    for key in (source_key, new_key):
+        if key.state and key.state != "Enabled":
+            return f"{key.name} {key.arn} is to blame: it is {key.state}. Enable it, then clear this task."
+    for key in (source_key, new_key):
+        if key.refused:
+            return f"{key.name} {key.arn} is to blame: account {account_id} may not even describe it. {_remedy(key, account_id)}"
+    if new_key.works and not source_key.works:
+        reason = f"other copies under {new_key.name} succeed"
+        return f"{source_key.name} {source_key.arn} is to blame: {reason}. {_remedy(source_key, account_id)}"
+    if source_key.works and not new_key.works:
+        reason = f"other copies from {source_key.name} succeed"
+        return f"{new_key.name} {new_key.arn} is to blame: {reason}. {_remedy(new_key, account_id)}"
+    return (
+        f"Either of two keys: {source_key.name} {source_key.arn} ({_needs(source_key)}) or {new_key.name} {new_key.arn} "
+        f"({_needs(new_key)}). {_remedy(source_key, account_id)} {_remedy(new_key, account_id)}"
+    )
+
+
+def _needs(key: KeyEvidence) -> str:
+    """Name what is evaluated for a copy that is under a key, and for one that is read from it (aws 2.2)."""
+    if key.name == "KMS-A":
+        return "needs kms:CreateGrant"
+    return "needs kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext and kms:CreateGrant"
+
+
+def _remedy(key: KeyEvidence, account_id: str) -> str:
+    if key.name != "KMS-A":
+        return (
+            f"Allow it for account {account_id} in the key policy of {key.name} and in the IAM policy of the role that "
+            "copies: across accounts both have to (kms:GrantIsForAWSResource belongs in a statement of its own)."
+        )
+    return (
+        "Allow kms:CreateGrant with kms:GrantIsForAWSResource on it in the IAM policy of the role that copies. If the "
+        f"key policy of KMS-A does not delegate to IAM (no statement for arn:aws:iam::{account_id}:root), add that role "
+        "there, with kms:DescribeKey, kms:CreateGrant and kms:Decrypt; for such a key KMS-A does have to be changed."
+    )

@@ -1,0 +1,61 @@
+"""A route: one Org-A account in one source Region, with where its copies go and under which keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+Scope = Literal["every", "newest_per_volume"]
+Retention = Literal["none", "newest_per_volume"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """
+    Everything that the stages of one account need to know; the value that the DAG is mapped over.
+
+    :param kms_b_arn: key of the DR account, in the destination Region, whose policy trusts the organization.
+    :param kms_c_arn: key of the DR account, in the destination Region, which only that account can use.
+    :param former_kms_c_arns: keys under which earlier KMS-C copies still count.
+    :param source_conn_id: Airflow connection for the Org-A account.
+    :param source_role_arn: role to assume with that connection; ``None`` when the connection says it all.
+    :param dr_conn_id: Airflow connection for the DR account.
+    :param dr_role_arn: role to assume with that one, likewise.
+    """
+
+    account_id: str
+    account_name: str
+    source_region: str
+    destination_region: str
+    kms_b_arn: str
+    kms_c_arn: str
+    dr_account_id: str
+    source_conn_id: str
+    dr_conn_id: str
+    source_role_arn: str | None = None
+    dr_role_arn: str | None = None
+    former_kms_c_arns: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name the route as people read it in the grid."""
+        return f"{self.account_name} ({self.account_id}) {self.source_region}"
+
+    def to_json(self) -> dict[str, object]:
+        """Write the route as JSON primitives."""
+        return {**asdict(self), "former_kms_c_arns": list(self.former_kms_c_arns)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, object]) -> Route:
+        """
+        Read a route written by :meth:`to_json`.
+
+        :raises KeyError: when a part is missing.
+        """
+        known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
+        former = known.pop("former_kms_c_arns", ())
+        if not isinstance(former, list | tuple):
+            msg = f"former_kms_c_arns of a route is a list of ARNs, not {former!r}"
+            raise TypeError(msg)
+        return cls(**known, former_kms_c_arns=tuple(str(arn) for arn in former))  # type: ignore[arg-type]  # JSON values

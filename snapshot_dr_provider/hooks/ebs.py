@@ -1,0 +1,197 @@
+"""EBS snapshots of one account in one Region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from typing import Any, ClassVar, Final
+
+from botocore.config import Config
+
+from snapshot_dr_provider.domain.lineage import (
+    SOURCE_ACCOUNT,
+    SOURCE_SNAPSHOT_ID,
+    STAGE,
+    Lineage,
+    Stage,
+    describe_copy,
+    encode_tags,
+)
+from snapshot_dr_provider.domain.snapshots import Snapshot
+from snapshot_dr_provider.exceptions import NotFoundError
+from snapshot_dr_provider.hooks.account import AccountHook
+from snapshot_dr_provider.hooks.errors import translated
+from snapshot_dr_provider.hooks.wire import read_snapshot, write_filters, write_tags
+
+MAX_FILTER_VALUES: Final = 200
+"""Values that one filter of a Describe call takes. From memory, not read in a current source."""
+
+PAGE_SIZE: Final = 1000
+"""Snapshots a page; the most that DescribeSnapshots gives (aws 5.5)."""
+
+
+class EbsSnapshotHook(AccountHook):
+    """
+    Read, copy, share and delete the snapshots of one account in one Region.
+
+    Reads are always paginated and always name an owner: without one, the public snapshots of the whole Region are
+    listed too (aws 5.6).
+    """
+
+    permissions: ClassVar[tuple[str, ...]] = (
+        "ec2:DescribeSnapshots",
+        "ec2:CopySnapshot",
+        "ec2:CreateTags",
+        "ec2:ModifySnapshotAttribute",
+        "ec2:DeleteSnapshot",
+    )
+
+    def __init__(self, aws_conn_id: str, **kwargs: Any) -> None:
+        super().__init__(aws_conn_id, **{**kwargs, "client_type": "ec2"})
+
+    def own_snapshots(self) -> Iterator[Snapshot]:
+        """Read all snapshots that the account owns here."""
+        yield from self._describe("list its snapshots", OwnerIds=["self"])
+
+    def own_snapshots_by_id(self, snapshot_ids: Iterable[str]) -> dict[str, Snapshot]:
+        """Read some of the account's own snapshots; those that are gone are missing from the answer."""
+        return {
+            snapshot.snapshot_id: snapshot
+            for batch in _batches(snapshot_ids)
+            for snapshot in self._describe(
+                "look up snapshots", OwnerIds=["self"], Filters=write_filters({"snapshot-id": batch})
+            )
+        }
+
+    def copies_of(self, source_snapshot_ids: Iterable[str], stage: Stage) -> list[Snapshot]:
+        """Read the account's copies of some sources, in any state, by their lineage tags."""
+        return [
+            snapshot
+            for batch in _batches(source_snapshot_ids)
+            for snapshot in self._describe(
+                f"look up {stage.value} copies",
+                OwnerIds=["self"],
+                Filters=write_filters({f"tag:{STAGE}": [stage.value], f"tag:{SOURCE_SNAPSHOT_ID}": batch}),
+            )
+        ]
+
+    def copies_from(self, source_account: str, stage: Stage) -> list[Snapshot]:
+        """Read all of the account's copies of one stage whose sources lie in one account, by their lineage tags."""
+        filters = {f"tag:{STAGE}": [stage.value], f"tag:{SOURCE_ACCOUNT}": [source_account]}
+        return list(
+            self._describe(f"list {stage.value} copies", OwnerIds=["self"], Filters=write_filters(filters))
+        )
+
+    def pending_snapshots(self) -> list[Snapshot]:
+        """Read what is being created or copied in the account, by whomever."""
+        return list(
+            self._describe(
+                "list pending snapshots", OwnerIds=["self"], Filters=write_filters({"status": ["pending"]})
+            )
+        )
+
+    def visible_from(self, owner_id: str, snapshot_ids: Iterable[str]) -> frozenset[str]:
+        """Tell which of another account's snapshots this account sees, that is, has been given (aws 5.6)."""
+        return frozenset(
+            snapshot.snapshot_id
+            for batch in _batches(snapshot_ids)
+            for snapshot in self._describe(
+                f"look up snapshots shared by {owner_id}",
+                OwnerIds=[owner_id],
+                RestorableByUserIds=["self"],
+                Filters=write_filters({"snapshot-id": batch}),
+            )
+        )
+
+    def start_copy(self, source_snapshot_id: str, source_region: str, lineage: Lineage) -> str:
+        """
+        Start copying a snapshot into this account and Region and return the id of the copy.
+
+        The lineage travels inside the call, so that no crash leaves a copy that cannot be found. The SDK does not
+        repeat it: there is no idempotency token (aws 5.1). An id proves nothing: a copy that is refused its key,
+        or whose source is not visible or not complete, ends in ``error`` later (aws 1.3, 1.5, 2.12).
+
+        :param source_snapshot_id: what to copy: the source itself in hop 1, its KMS-B copy in hop 2.
+        :param lineage: of the copy; its key is the one that the copy is encrypted under.
+        :raises QuotaExceededError: when all slots are taken.
+        :raises AmbiguousAnswerError: when it is not known whether a copy was started.
+        """
+        client = self.copy_client
+        with translated(f"start copying {source_snapshot_id} {self.where}", changes_something=True):
+            answer = client.copy_snapshot(
+                SourceSnapshotId=source_snapshot_id,
+                SourceRegion=source_region,
+                Encrypted=True,
+                KmsKeyId=lineage.kms_key_arn,
+                Description=describe_copy(lineage),
+                TagSpecifications=[
+                    {"ResourceType": "snapshot", "Tags": write_tags(encode_tags(lineage))},
+                ],
+            )
+        copy_id: str = answer["SnapshotId"]
+        self.log.info(
+            "started %s: %s copy of %s from %s %s",
+            copy_id,
+            lineage.stage.value,
+            lineage.source_snapshot_id,
+            source_snapshot_id,
+            self.where,
+        )
+        return copy_id
+
+    @property
+    def copy_client(self) -> Any:
+        """Give a client for the same account that sends each request once."""
+        with self._opening:
+            return self._checked_client and self._unrepeating_client
+
+    @cached_property
+    def _unrepeating_client(self) -> Any:
+        once = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+        return self.get_client_type(config=self.config.merge(once))
+
+    def share(self, snapshot_id: str, with_account_id: str) -> None:
+        """
+        Let another account copy a snapshot of this one. Doing so twice changes nothing (aws 1.9).
+
+        The caller needs DescribeKey on the snapshot's key (aws 1.10); one under aws/ebs cannot be shared (aws 1.7).
+        """
+        with self.asking(f"share {snapshot_id} with account {with_account_id}") as client:
+            client.modify_snapshot_attribute(
+                SnapshotId=snapshot_id,
+                Attribute="createVolumePermission",
+                CreateVolumePermission={"Add": [{"UserId": with_account_id}]},
+            )
+        self.log.info("shared %s with account %s %s", snapshot_id, with_account_id, self.where)
+
+    def delete(self, snapshot_id: str, why: str) -> None:
+        """
+        Delete a snapshot of this account; one that is gone already counts as deleted.
+
+        :param why: for the log.
+        :raises SnapshotInUseError: when it is locked or registered with an AMI.
+        """
+        try:
+            with self.asking(f"delete {snapshot_id}") as client:
+                client.delete_snapshot(SnapshotId=snapshot_id)
+        except NotFoundError:
+            self.log.debug("%s was gone already %s", snapshot_id, self.where)
+        else:
+            self.log.info("deleted %s (%s) %s", snapshot_id, why, self.where)
+
+    def _describe(self, what: str, **query: Any) -> Iterator[Snapshot]:
+        with self.asking(what) as client:
+            pages = client.get_paginator("describe_snapshots").paginate(
+                **query, PaginationConfig={"PageSize": PAGE_SIZE}
+            )
+            for page in pages:
+                self.log.debug("read %d snapshots to %s %s", len(page["Snapshots"]), what, self.where)
+                yield from map(read_snapshot, page["Snapshots"])
+
+
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Cut ids into lists that fit one filter."""
+    rest = iter(ids)
+    while batch := list(islice(rest, MAX_FILTER_VALUES)):
+        yield batch

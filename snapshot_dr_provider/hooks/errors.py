@@ -1,0 +1,93 @@
+"""One table from what AWS answers to what this package raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError  # noqa: A004  # botocore's own name
+from botocore.parsers import ResponseParserError
+
+from snapshot_dr_provider.exceptions import (
+    AccessDeniedError,
+    AmbiguousAnswerError,
+    AwsError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotFoundError,
+    QuotaExceededError,
+    ServiceError,
+    SnapshotInUseError,
+    SnapshotLimitError,
+    ThrottledError,
+)
+
+BY_CODE: Final[Mapping[str, type[AwsError]]] = {
+    # EC2 says AuthFailure where a key's policy refuses DescribeKey (aws 2.2, 2.13).
+    "AuthFailure": AccessDeniedError,
+    "UnauthorizedOperation": AccessDeniedError,
+    "AccessDenied": AccessDeniedError,
+    "AccessDeniedException": AccessDeniedError,
+    "InvalidClientTokenId": AccessDeniedError,
+    "UnrecognizedClientException": AccessDeniedError,
+    "ExpiredToken": AccessDeniedError,
+    "ExpiredTokenException": AccessDeniedError,
+    "RequestExpired": AccessDeniedError,
+    "SignatureDoesNotMatch": AccessDeniedError,
+    "OptInRequired": AccessDeniedError,
+    "InvalidSnapshot.NotFound": NotFoundError,
+    "NotFoundException": NotFoundError,
+    "InvalidSnapshot.InUse": SnapshotInUseError,
+    "SnapshotLocked": SnapshotInUseError,
+    # aws 3.1, 3.3, 3.5: none of these is retried by the SDK (aws 3.7).
+    "ResourceLimitExceeded": QuotaExceededError,
+    "SnapshotLimitExceeded": SnapshotLimitError,
+    "PendingSnapshotLimitExceeded": QuotaExceededError,
+    "ConcurrentSnapshotLimitExceeded": QuotaExceededError,
+    "RequestLimitExceeded": ThrottledError,
+    "EC2ThrottledException": ThrottledError,
+    "Throttling": ThrottledError,
+    "ThrottlingException": ThrottledError,
+    "TooManyRequestsException": ThrottledError,
+    "RequestThrottled": ThrottledError,
+    "SlowDown": ThrottledError,
+}
+
+
+@contextmanager
+def translated(action: str, *, changes_something: bool = False) -> Iterator[None]:
+    """
+    Turn the SDK's errors into this package's.
+
+    :param action: what was being asked, of whom, in words that can follow "could not".
+    :param changes_something: whether a missing answer leaves open if the call took effect.
+    :raises AwsError: of the class that the table names.
+    :raises ConfigurationError: when the request could not even be built, for example without credentials.
+    """
+    unanswered = AmbiguousAnswerError if changes_something else ServiceError
+    try:
+        yield
+    except ClientError as error:
+        raise _from_answer(error, action, unanswered) from error
+    except ConnectionError as error:
+        # Refused, not resolved, no TLS: nothing was sent.
+        message = f"could not {action}: {error}"
+        raise ServiceError(message) from error
+    except (HTTPClientError, IncompleteReadError, ResponseParserError) as error:
+        message = f"could not {action}, the answer was lost: {error}"
+        raise unanswered(message) from error
+    except BotoCoreError as error:
+        message = f"could not {action}: {error}"
+        raise ConfigurationError(message) from error
+
+
+def _from_answer(error: ClientError, action: str, unanswered: type[AwsError]) -> AwsError:
+    answer = error.response.get("Error", {})
+    code = str(answer.get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    message = f"could not {action}: {code}: {answer.get('Message') or 'no message'}"
+    # A 5xx does not say whether the call took effect.
+    by_status = unanswered if status >= HTTPStatus.INTERNAL_SERVER_ERROR else InvalidRequestError
+    return BY_CODE.get(code, by_status)(message, code)

@@ -1,0 +1,80 @@
+"""The three places that a route touches, each with the credentials that reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from snapshot_dr_provider.domain.routes import Route
+from snapshot_dr_provider.exceptions import ConfigurationError
+from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
+from snapshot_dr_provider.hooks.kms import KeyView, KmsKeyHook
+
+HookFactory = Callable[..., EbsSnapshotHook]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteHooks:
+    """
+    Open hooks for a route.
+
+    :param make: builds a hook from its arguments; a caller that serves many routes passes one that shares.
+    :param client_arguments: ``verify`` and ``config`` of the amazon provider's hooks, for all of them.
+    """
+
+    route: Route
+    make: HookFactory = EbsSnapshotHook
+    client_arguments: tuple[tuple[str, Any], ...] = ()
+
+    def sources(self) -> EbsSnapshotHook:
+        """Open the Org-A account in the source Region."""
+        return self._in_org_a(self.route.source_region)
+
+    def kms_b(self) -> EbsSnapshotHook:
+        """Open the Org-A account in the destination Region, where hop 1 is called and its copies lie."""
+        return self._in_org_a(self.route.destination_region)
+
+    def kms_c(self) -> EbsSnapshotHook:
+        """
+        Open the DR account in the destination Region.
+
+        :raises ConfigurationError: when the route does not name a DR account.
+        """
+        route = self.route
+        if not self.has_dr_account:
+            msg = f"{route.label}: no DR account is named; set dr_account_id and dr_aws_conn_id"
+            raise ConfigurationError(msg)
+        return self._make(route.dr_conn_id, route.dr_role_arn, route.dr_account_id)(region_name=route.destination_region)
+
+    @property
+    def has_dr_account(self) -> bool:
+        """Whether the route says who the DR account is; hop 1 alone can do without."""
+        return bool(self.route.dr_account_id and self.route.dr_conn_id)
+
+    def key(self, key_arn: str, *, as_dr_account: bool) -> KeyView:
+        """Read a key with the credentials of the Org-A account or of the DR account."""
+        route = self.route
+        conn_id, role_arn, account_id = (
+            (route.dr_conn_id, route.dr_role_arn, route.dr_account_id)
+            if as_dr_account
+            else (route.source_conn_id, route.source_role_arn, route.account_id)
+        )
+        hook = KmsKeyHook(
+            conn_id,
+            role_arn=role_arn,
+            expected_account_id=account_id,
+            region_name=key_arn.split(":")[3],
+            **dict(self.client_arguments),
+        )
+        return hook.view(key_arn)
+
+    def _in_org_a(self, region: str) -> EbsSnapshotHook:
+        route = self.route
+        return self._make(route.source_conn_id, route.source_role_arn, route.account_id)(region_name=region)
+
+    def _make(self, conn_id: str, role_arn: str | None, account_id: str) -> HookFactory:
+        return partial(
+            self.make, conn_id, role_arn=role_arn, expected_account_id=account_id, **dict(self.client_arguments)
+        )

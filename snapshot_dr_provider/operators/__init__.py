@@ -1,0 +1,1 @@
+"""The tasks of the DAG, each of use alone."""

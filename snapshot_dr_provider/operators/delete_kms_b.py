@@ -1,0 +1,100 @@
+"""Delete KMS-B copies whose KMS-C copies are verified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from snapshot_dr_provider._compat import AirflowException, AwsBaseOperator, Context, aws_template_fields
+from snapshot_dr_provider.domain.coverage import Expectation, SourceSize
+from snapshot_dr_provider.domain.lineage import Stage, lineage_of
+from snapshot_dr_provider.domain.retirement import Retirement, plan_retirement
+from snapshot_dr_provider.domain.snapshots import Snapshot
+from snapshot_dr_provider.exceptions import AwsError, SnapshotDrError
+from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
+from snapshot_dr_provider.hooks.route import RouteHooks
+from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
+from snapshot_dr_provider.stage import ROUTE_FIELDS, RouteStage, fail_for
+from snapshot_dr_provider.triggers.orders import accepted_keys
+
+REPORT: Final = "report"
+
+
+class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
+    """
+    Delete the KMS-B copies of a route whose KMS-C copies are verified, read from the DR account at this moment.
+
+    Also removes those that earlier runs have left, and failed copies of ours. A wanted source without a verified
+    KMS-C copy makes the task fail, and its KMS-B copy stays. Leaves XCom ``report``: ``{"verified": [source id],
+    "kms_b_left": {copy id: why}}``.
+
+    :param options: ``kms_b_retention`` is used: ``none``, or ``newest_per_volume``, under which the newest KMS-B copy
+        of each volume stays, so that the next copy can be incremental (aws 4.4).
+
+    For the other arguments see :class:`~snapshot_dr_provider.stage.RouteStage`.
+    """
+
+    aws_hook_class = EbsSnapshotHook
+    template_fields: Sequence[str] = aws_template_fields("options", *ROUTE_FIELDS)
+    operator_extra_links: ClassVar = (SnapshotCopiesLink(),)
+
+    def __init__(self, *, options: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(**self._take_route(kwargs))
+        self.options = options
+
+    def execute(self, context: Context) -> None:
+        """Verify, delete, and report."""
+        route = self._the_route(context)
+        sources = self._the_sources(context)
+        hooks = self._hooks(route)
+        self._link(context, route, Stage.KMS_B)
+        try:
+            retirement = self._plan(hooks, sources)
+            stuck = self._delete(hooks.kms_b(), retirement)
+        except SnapshotDrError as error:
+            fail_for(error)
+        self._report(context, retirement, stuck)
+        self._leave(context, {s: size for s, size in sources.items() if s in retirement.verified}, retirement.unverified)
+        if stuck or retirement.busy:
+            raise AirflowException(_unfinished(retirement, stuck))
+
+    def _plan(self, hooks: RouteHooks, sources: Mapping[str, SourceSize]) -> Retirement:
+        route = hooks.route
+        kms_b_copies = [c for c in hooks.kms_b().copies_from(route.account_id, Stage.KMS_B) if self._is_from(c, hooks)]
+        lineages = (lineage_of(copy, owner_id=route.account_id) for copy in kms_b_copies)
+        known = sources.keys() | {lineage.source_snapshot_id for lineage in lineages if lineage is not None}
+        return plan_retirement(
+            sources,
+            kms_b_copies,
+            hooks.kms_c().copies_of(sorted(known), Stage.KMS_C),
+            Expectation(Stage.KMS_B, route.account_id, accepted_keys(Stage.KMS_B, route)),
+            Expectation(Stage.KMS_C, route.dr_account_id, accepted_keys(Stage.KMS_C, route)),
+            (self.options or {}).get("kms_b_retention", "none"),
+        )
+
+    def _is_from(self, copy: Snapshot, hooks: RouteHooks) -> bool:
+        lineage = lineage_of(copy, owner_id=hooks.route.account_id)
+        return lineage is not None and lineage.source_region == hooks.route.source_region
+
+    def _delete(self, hook: EbsSnapshotHook, retirement: Retirement) -> dict[str, str]:
+        """Delete what may go; answer why some could not be deleted, by copy."""
+        stuck: dict[str, str] = {}
+        for copy, why in retirement.delete:
+            try:
+                hook.delete(copy.snapshot_id, why)
+            except AwsError as error:
+                self.log.warning("%s", error)
+                stuck[copy.snapshot_id] = str(error)
+        return stuck
+
+    def _report(self, context: Context, retirement: Retirement, stuck: Mapping[str, str]) -> None:
+        left = {**retirement.keep, **stuck}
+        for copy_id, why in left.items():
+            self.log.info("KMS-B copy %s stays: %s", copy_id, why)
+        context["ti"].xcom_push(key=REPORT, value={"verified": sorted(retirement.verified), "kms_b_left": left})
+
+
+def _unfinished(retirement: Retirement, stuck: Mapping[str, str]) -> str:
+    parts = [f"KMS-B copy {copy_id} could not be deleted: {why}" for copy_id, why in stuck.items()]
+    parts += [f"the KMS-B copy of {source} is still being copied from" for source in sorted(retirement.busy)]
+    return "All copies are verified, but " + "; ".join(parts) + ". Clear this task once that is mended."

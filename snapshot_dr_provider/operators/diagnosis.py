@@ -1,0 +1,66 @@
+"""Find out why copies failed, for the person who reads the task's error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from snapshot_dr_provider.domain.lineage import Stage
+from snapshot_dr_provider.domain.refusals import KEY_NOT_ACCESSIBLE, KeyEvidence, explain_failed_copy
+from snapshot_dr_provider.exceptions import SnapshotDrError
+from snapshot_dr_provider.hooks.route import RouteHooks
+
+Failures = Mapping[str, Mapping[str, str]]
+"""By source: ``why`` it was given up, and the ``state_message`` of its last failed copy."""
+
+
+def explain_failures(hooks: RouteHooks, stage: Stage, sources: Sequence[str], failures: Failures) -> dict[str, str]:
+    """
+    Say for each failure why, what it means, and which key is to blame.
+
+    Keys are read only when one of them may be to blame. A diagnosis that cannot be made takes nothing away from the
+    failure itself.
+
+    :param sources: all sources of the stage: those that succeeded are evidence, too.
+    """
+    try:
+        evidence = _Evidence(hooks, stage, sources, failures)
+        return {source: evidence.explain(source) for source in failures}
+    except SnapshotDrError as error:
+        reason = f"What it means could not be found out: {error}"
+        return {source: f"{failure['why']}. {reason}" for source, failure in failures.items()}
+
+
+class _Evidence:
+    """Collect what is known of the keys of a stage."""
+
+    def __init__(self, hooks: RouteHooks, stage: Stage, sources: Sequence[str], failures: Failures) -> None:
+        self._hooks = hooks
+        self._failures = failures
+        self._in_dr_account = stage is Stage.KMS_C
+        self._view = cache(hooks.key)
+        self._keys_of_sources: dict[str, str | None] = {}
+        if not self._in_dr_account and any(KEY_NOT_ACCESSIBLE in f["state_message"] for f in failures.values()):
+            found = hooks.sources().own_snapshots_by_id(sources)
+            self._keys_of_sources = {source: snapshot.kms_key_arn for source, snapshot in found.items()}
+        self._good = [source for source in sources if source not in failures]
+
+    def explain(self, source: str) -> str:
+        route = self._hooks.route
+        failure = self._failures[source]
+        message = failure["state_message"]
+        if self._in_dr_account:
+            keys = (self._key("KMS-B", route.kms_b_arn, message), self._key("KMS-C", route.kms_c_arn, message))
+            meaning = explain_failed_copy(message, route.dr_account_id, *keys)
+        else:
+            source_key = self._keys_of_sources.get(source) or ""
+            keys = (self._key("KMS-A", source_key, message), self._key("KMS-B", route.kms_b_arn, message))
+            meaning = explain_failed_copy(message, route.account_id, *keys)
+        return f"{failure['why']}. {meaning}".rstrip()
+
+    def _key(self, name: str, arn: str, message: str) -> KeyEvidence:
+        if not arn or KEY_NOT_ACCESSIBLE not in message:
+            return KeyEvidence(name, arn)
+        view = self._view(arn, as_dr_account=self._in_dr_account)
+        users = [s for s in self._good if name != "KMS-A" or self._keys_of_sources.get(s) == arn]
+        return KeyEvidence(name, arn, view.state, refused=view.refused, works=bool(users))

@@ -1,0 +1,161 @@
+"""The operator at the head of the DAG: which routes a run has, and what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from snapshot_dr_provider._compat import BaseOperator, Context, conf
+from snapshot_dr_provider.domain.accounts import Account
+from snapshot_dr_provider.domain.routes import Route
+from snapshot_dr_provider.domain.run_options import (
+    RunFacts,
+    RunOptions,
+    RunParams,
+    period_of_run,
+    read_params,
+    tag_filters,
+)
+from snapshot_dr_provider.exceptions import ConfigurationError, SnapshotDrError
+from snapshot_dr_provider.hooks.organizations import OrganizationsHook
+from snapshot_dr_provider.settings import Settings, configured_settings_path, load_settings
+from snapshot_dr_provider.stage import fail_for
+
+RUN_OPTIONS_KEY = "run_options"
+"""XCom key of the options that hold for all routes of the run."""
+
+
+class ListRoutesOperator(BaseOperator):
+    """
+    List the routes of a run and decide what the run is about.
+
+    Returns the routes as a list of JSON mappings, ordered by account, source Region and destination Region, for a DAG
+    to be mapped over, and pushes the options that hold for all of them under the XCom key ``run_options``. An empty
+    list is an error: nothing copied must not look like everything copied.
+
+    The run's params ``day``, ``accounts``, ``snapshot_ids`` and ``dry_run`` are read where the DAG has them. The
+    answer for a run is the same whenever the task is tried again, as long as settings and organization are.
+
+    :param settings_path: path of the settings file (templated); without it that of Airflow's configuration,
+        ``[snapshot_dr] settings_path``.
+    """
+
+    template_fields: Sequence[str] = ("settings_path",)
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, settings_path: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings_path = settings_path
+
+    def execute(self, context: Context) -> list[dict[str, object]]:
+        """
+        List the routes.
+
+        :raises AirflowFailException: for what a person has to mend first.
+        :raises AirflowException: for what may pass, such as throttling; it is left to retries.
+        """
+        try:
+            settings = load_settings(self.settings_path or configured_settings_path())
+            params = read_params(context["params"])
+            options = _options_of(_facts_of(context), params, settings)
+            routes = settings.routes(_asked_for(self._accounts_of(settings), params.accounts))
+            _refuse_more_than(conf.getint("core", "max_map_length", fallback=1024), len(routes))
+        except SnapshotDrError as error:
+            fail_for(error)
+        self._log(routes, options)
+        context["ti"].xcom_push(key=RUN_OPTIONS_KEY, value=options.to_json())
+        return [route.to_json() for route in routes]
+
+    def _log(self, routes: tuple[Route, ...], options: RunOptions) -> None:
+        self.log.info(
+            "%d routes for %s to %s and %g hours before%s",
+            len(routes),
+            options.interval_start,
+            options.interval_end,
+            options.lookback_hours,
+            ", dry run" if options.dry_run else "",
+        )
+        for route in routes:
+            self.log.info("%s to %s", route.label, route.destination_region)
+
+    def _accounts_of(self, settings: Settings) -> tuple[Account, ...]:
+        """List the source accounts, of which there is at least one."""
+        wanted = settings.accounts.organizations
+        if wanted is None:
+            return settings.static_accounts
+        hook = OrganizationsHook(
+            wanted.aws_conn_id,
+            organization_id=settings.organization_id,
+            # AWS Organizations has one endpoint for a partition; any Region of it leads there.
+            region_name=min(settings.source_regions),
+            role_arn=wanted.role_arn,
+        )
+        found = hook.source_accounts(
+            dr_account_id=settings.dr_account.account_id,
+            include_ous=wanted.include_ous,
+            exclude_accounts=wanted.exclude_accounts,
+        )
+        if not found:
+            units = ", ".join(wanted.include_ous) or "any unit"
+            msg = (
+                f"The organization {settings.organization_id} has no active account in {units} that is not excluded, "
+                "so that nothing would be copied. Correct include_ous and exclude_accounts in the settings file."
+            )
+            raise ConfigurationError(msg)
+        return found
+
+
+def _asked_for(accounts: tuple[Account, ...], account_ids: tuple[str, ...]) -> tuple[Account, ...]:
+    """Keep the accounts that the run's params name; all when they name none."""
+    unknown = sorted(set(account_ids) - {account.account_id for account in accounts})
+    if unknown:
+        msg = (
+            f"The param accounts names {', '.join(unknown)}, which is not among the source accounts: "
+            f"{', '.join(str(account) for account in accounts)}. Correct it, or add the account to the settings; "
+            "accounts that are excluded or not active are not listed."
+        )
+        raise ConfigurationError(msg)
+    return tuple(account for account in accounts if not account_ids or account.account_id in account_ids)
+
+
+def _refuse_more_than(most: int, count: int) -> None:
+    """Refuse what the scheduler would not map over; its own message does not name the remedy (airflow 9)."""
+    if count > most:
+        msg = (
+            f"There are {count} routes, but Airflow maps a task over {most} at most. Set max_map_length in the [core] "
+            f"section of its configuration (AIRFLOW__CORE__MAX_MAP_LENGTH) to {count} or more on the API server and "
+            "the workers, or divide the accounts between several DAGs with a settings file each."
+        )
+        raise ConfigurationError(msg)
+
+
+def _facts_of(context: Context) -> RunFacts:
+    run = context["dag_run"]
+    start, end = run.data_interval_start, run.data_interval_end
+    return RunFacts(run.run_type.value, run.run_after, (start, end) if start and end else None)
+
+
+def _options_of(run: RunFacts, params: RunParams, settings: Settings) -> RunOptions:
+    period = period_of_run(run, params, timedelta(days=settings.lookback_days))
+    slots = {region: destination.copy_slots for region, destination in settings.destinations.items()}
+    return RunOptions(
+        interval_start=period.start,
+        interval_end=period.end,
+        lookback_hours=period.lookback / timedelta(hours=1),
+        snapshot_ids=params.snapshot_ids,
+        dry_run=params.dry_run,
+        include_tags=tag_filters(settings.selection.include_tags),
+        exclude_tags=tag_filters(settings.selection.exclude_tags),
+        scope=settings.selection.snapshots,
+        include_unencrypted=settings.selection.include_unencrypted,
+        kms_b_retention=settings.kms_b_retention,
+        source_timeout_hours=settings.source_timeout_hours,
+        settle_seconds=settings.tuning.settle_seconds,
+        max_attempts=settings.tuning.max_attempts,
+        poll_seconds=settings.tuning.poll_seconds,
+        first_fire_seconds=settings.tuning.first_fire_seconds,
+        # A reader that does not ask for its Region stays below the quota everywhere.
+        copy_slots=min(slots.values()),
+        copy_slots_by_region=tuple(sorted(slots.items())),
+    )

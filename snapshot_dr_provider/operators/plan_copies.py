@@ -1,0 +1,86 @@
+"""Decide what a run wants of one account."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from snapshot_dr_provider._compat import AwsBaseOperator, Context, aws_template_fields
+from snapshot_dr_provider.domain.coverage import Expectation
+from snapshot_dr_provider.domain.lineage import Stage
+from snapshot_dr_provider.domain.planning import CopyPlan, Origin, candidates, plan_copies
+from snapshot_dr_provider.domain.routes import Route
+from snapshot_dr_provider.domain.run_options import RunOptions
+from snapshot_dr_provider.domain.records import write_records
+from snapshot_dr_provider.exceptions import SnapshotDrError
+from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
+from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
+from snapshot_dr_provider.stage import RECORDS, ROUTE_FIELDS, RouteStage, fail_for
+from snapshot_dr_provider.triggers.orders import accepted_keys
+
+NOT_WANTED: Final = "not_wanted"
+
+
+class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
+    """
+    List an account's snapshots in one source Region and decide which of them this run wants.
+
+    Leaves the wanted ones as XCom ``records``, the number of the others by reason as XCom ``not_wanted``, and the
+    reason for each single one in the task log, at DEBUG. Changes nothing.
+
+    :param options: a :class:`~snapshot_dr_provider.domain.run_options.RunOptions` as JSON.
+
+    For the other arguments see :class:`~snapshot_dr_provider.stage.RouteStage`.
+    """
+
+    aws_hook_class = EbsSnapshotHook
+    template_fields: Sequence[str] = aws_template_fields("options", *ROUTE_FIELDS)
+    operator_extra_links: ClassVar = (SnapshotCopiesLink(),)
+
+    def __init__(self, *, options: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**self._take_route(kwargs))
+        self.options = options
+
+    def execute(self, context: Context) -> None:
+        """Read, decide, and leave the records."""
+        route = self._the_route(context)
+        self._link(context, route, Stage.KMS_C)
+        options = RunOptions.from_json(self.options)
+        try:
+            plan = self._plan(route, options)
+        except SnapshotDrError as error:
+            fail_for(error)
+        self._report(context, route, plan)
+        if options.dry_run:
+            self.log.info("dry run: no records are left, so that nothing is copied")
+            return
+        context["ti"].xcom_push(key=RECORDS, value=write_records(plan.wanted))
+
+    def _plan(self, route: Route, options: RunOptions) -> CopyPlan:
+        hooks = self._hooks(route)
+        origin = Origin(
+            route.account_id,
+            route.source_region,
+            Expectation(Stage.KMS_C, route.dr_account_id, accepted_keys(Stage.KMS_C, route)),
+        )
+        sources = list(hooks.sources().own_snapshots())
+        kms_b_copies = hooks.kms_b().copies_from(route.account_id, Stage.KMS_B)
+        known = candidates(sources, kms_b_copies, options.selection, origin)
+        kms_c_copies = hooks.kms_c().copies_of(known, Stage.KMS_C)
+        return plan_copies(sources, kms_b_copies, kms_c_copies, options.selection, origin, options.kms_b_retention)
+
+    def _report(self, context: Context, route: Route, plan: CopyPlan) -> None:
+        for snapshot_id, reason in plan.not_wanted.items():
+            self.log.debug("not wanted: %s: %s", snapshot_id, reason)
+        counts = Counter(plan.not_wanted.values())
+        self.log.info(
+            "%s: %d snapshots wanted, %d of them copied already, %d not wanted",
+            route.label,
+            len(plan.wanted),
+            len(plan.kept),
+            len(plan.not_wanted),
+        )
+        for reason, number in counts.most_common():
+            self.log.info("  %d not wanted: %s", number, reason)
+        context["ti"].xcom_push(key=NOT_WANTED, value=dict(counts))

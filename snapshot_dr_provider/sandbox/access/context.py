@@ -1,0 +1,49 @@
+"""Build the condition keys that a request is evaluated with."""
+
+from datetime import datetime
+
+from snapshot_dr_provider.sandbox.access.principals import Principal
+
+
+def principal_context(principal: Principal, now: datetime) -> dict[str, str | tuple[str, ...]]:
+    """Return the global condition keys of a call that *principal* makes at *now*.
+
+    ``aws:PrincipalOrgID`` is there only for a principal of an organization (aws 2.10) and ``aws:CurrentTime`` always
+    (aws 9.7). The sandbox is reached by plain HTTP, but its callers would use TLS, so ``aws:SecureTransport`` is true.
+    """
+    context: dict[str, str | tuple[str, ...]] = {
+        "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:EpochTime": str(int(now.timestamp())),
+        "aws:PrincipalArn": principal.arn,
+        "aws:PrincipalAccount": principal.account_id,
+        "aws:PrincipalType": principal.kind,
+        "aws:PrincipalIsAWSService": "true" if principal.is_service else "false",
+        "aws:ViaAWSService": "false",
+        "aws:SecureTransport": "true",
+    }
+    if principal.organization_id:
+        context["aws:PrincipalOrgID"] = principal.organization_id
+    if principal.kind == "User":
+        context["aws:username"] = principal.name
+    return context
+
+
+def via_service_context(
+    principal: Principal, region: str, now: datetime, *, grant: bool
+) -> dict[str, str | tuple[str, ...]]:
+    """Return the condition keys of a KMS call that EC2 makes on behalf of *principal* (aws 2.8, 2.10).
+
+    With *grant* the call is CreateGrant, ListGrants or RevokeGrant, the only ones that carry
+    ``kms:GrantIsForAWSResource`` (aws 2.4). The caller's address is left out: such calls come from EC2 (aws 2.10).
+    """
+    context = principal_context(principal, now)
+    context["kms:CallerAccount"] = principal.account_id
+    context["kms:ViaService"] = f"ec2.{region}.amazonaws.com"
+    context["aws:ViaAWSService"] = "true"
+    context["aws:CalledVia"] = ("ec2.amazonaws.com",)
+    context["aws:CalledViaFirst"] = "ec2.amazonaws.com"
+    context["aws:CalledViaLast"] = "ec2.amazonaws.com"
+    context["aws:RequestedRegion"] = region
+    if grant:
+        context["kms:GrantIsForAWSResource"] = "true"
+    return context

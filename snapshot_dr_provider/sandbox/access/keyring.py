@@ -1,0 +1,215 @@
+"""Keep the KMS keys: state, aliases, grants and the policies that were put, with the time from which each counts."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from snapshot_dr_provider.sandbox.access.patterns import ARN_PARTS
+from snapshot_dr_provider.sandbox.access.policy import Context, Document
+from snapshot_dr_provider.sandbox.access.principals import root_arn
+from snapshot_dr_provider.sandbox.world import World
+
+#: The alias of the key that EBS uses when a caller names none.
+EBS_ALIAS = "alias/aws/ebs"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """Describe a key to the rest of the sandbox. *state* is KMS's ``KeyState``, *manager* ``CUSTOMER`` or ``AWS``."""
+
+    arn: str
+    account_id: str
+    region: str
+    enabled: bool
+    state: str
+    manager: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Hold one grant of a key."""
+
+    grant_id: str
+    token: str
+    name: str | None
+    grantee: str
+    retiring: str | None
+    operations: tuple[str, ...]
+    constraints: Mapping[str, Any] | None
+    created: datetime
+    issuing_account: str
+
+
+@dataclass(slots=True)
+class KeyRecord:
+    """Hold one key. Policies are kept as texts: GetKeyPolicy gives back the very bytes that were put (moto 1.7)."""
+
+    account_id: str
+    region: str
+    key_id: str
+    created: datetime
+    manager: str = "CUSTOMER"
+    description: str = ""
+    enabled: bool = True
+    deletion: datetime | None = None
+    aliases: list[str] = field(default_factory=list)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    _policies: list[tuple[datetime | None, str, Document]] = field(default_factory=list)
+
+    @property
+    def arn(self) -> str:
+        """Return the key's ARN."""
+        return f"arn:aws:kms:{self.region}:{self.account_id}:key/{self.key_id}"
+
+    @property
+    def policy_text(self) -> str:
+        """Return the last policy put, in effect already or not."""
+        return self._policies[-1][1]
+
+    def put_policy(self, text: str, effective: datetime | None) -> None:
+        """Put a policy that is evaluated from *effective* on, ``None`` being at once (aws 9.4)."""
+        if effective is None:
+            self._policies.clear()
+        self._policies.append((effective, text, json.loads(text)))
+
+    def document(self, now: datetime) -> Document:
+        """Return the policy that calls are evaluated against at *now*: the last put of those in effect."""
+        return next(document for since, _, document in reversed(self._policies) if since is None or since <= now)
+
+    def state(self, now: datetime) -> str:
+        """Return ``KeyState`` at *now*."""
+        if self.deletion is not None:
+            return "PendingDeletion" if now < self.deletion else "Deleted"
+        return "Enabled" if self.enabled else "Disabled"
+
+    def info(self, now: datetime) -> KeyInfo:
+        """Return what the rest of the sandbox needs to know of the key at *now*."""
+        state = self.state(now)
+        return KeyInfo(self.arn, self.account_id, self.region, state == "Enabled", state, self.manager)
+
+
+class KeyRing:
+    """Know every key of every account and Region. Not thread-safe by itself; the authority guards it."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, KeyRecord] = {}
+
+    def seed(self, world: World, now: datetime) -> None:
+        """Start again with the keys of *world*."""
+        self._keys = {}
+        for key in world.keys:
+            policy = key.policy if key.policy is not None else default_policy(key.account_id)
+            record = KeyRecord(key.account_id, key.region, key.key_id, created=now, enabled=key.enabled)
+            record.aliases = [alias if alias.startswith("alias/") else f"alias/{alias}" for alias in key.aliases]
+            record.put_policy(json.dumps(policy), None)
+            self.add(record)
+
+    def add(self, record: KeyRecord) -> None:
+        """Add a key that was just made."""
+        self._keys[record.arn] = record
+
+    def of_account(self, account_id: str, region: str, now: datetime) -> list[KeyRecord]:
+        """Return the keys of an account in a Region, in a fixed order."""
+        return [key for key in self.live(now) if key.account_id == account_id and key.region == region]
+
+    def live(self, now: datetime) -> Iterable[KeyRecord]:
+        """Yield the keys that are not deleted."""
+        return (key for key in self._keys.values() if key.state(now) != "Deleted")
+
+    def find(self, reference: str, account_id: str, region: str, now: datetime) -> KeyRecord | None:
+        """Return the key that *reference* names: key ARN, alias ARN, key id, alias, or ``aws/ebs``.
+
+        What is no ARN belongs to *account_id* and *region*, however another account may call it (aws 1.2). The key
+        behind ``alias/aws/ebs`` is made when it is first named by its own account.
+        """
+        caller = account_id
+        if reference.startswith("arn:"):
+            parts = reference.split(":", ARN_PARTS - 1)
+            if len(parts) != ARN_PARTS or parts[2] != "kms":
+                return None
+            region, account_id, name = parts[3], parts[4], parts[5].removeprefix("key/")
+        else:
+            name = EBS_ALIAS if reference == EBS_ALIAS.removeprefix("alias/") else reference
+        if not name.startswith("alias/"):
+            key = self._keys.get(f"arn:aws:kms:{region}:{account_id}:key/{name}")
+            return key if key and key.state(now) != "Deleted" else None
+        found = next((key for key in self.of_account(account_id, region, now) if name in key.aliases), None)
+        if found is None and name == EBS_ALIAS and account_id == caller:
+            return self._create_ebs_key(account_id, region, now)
+        return found
+
+    def _create_ebs_key(self, account_id: str, region: str, now: datetime) -> KeyRecord:
+        key_id = str(uuid5(NAMESPACE_URL, f"{EBS_ALIAS}/{region}/{account_id}"))
+        record = KeyRecord(account_id, region, key_id, created=now, manager="AWS", aliases=[EBS_ALIAS])
+        record.description = "Default key that protects my EBS volumes when no other key is defined"
+        record.put_policy(json.dumps(ebs_policy(account_id, region)), None)
+        self.add(record)
+        return record
+
+
+def constraints_met(grant: Grant, context: Context) -> bool:
+    """Tell whether the call's encryption context is one that the grant is limited to."""
+    prefix = "kms:EncryptionContext:"
+    found = {key.removeprefix(prefix): value for key, value in context.items() if key.startswith(prefix)}
+    constraints = grant.constraints or {}
+    if "EncryptionContextEquals" in constraints:
+        return found == dict(constraints["EncryptionContextEquals"])
+    return dict(constraints.get("EncryptionContextSubset", {})).items() <= found.items()
+
+
+def default_policy(account_id: str) -> Document:
+    """Return the policy of a key made without one: all to the account, so to its identity policies (aws 9.9)."""
+    return {
+        "Version": "2012-10-17",
+        "Id": "key-default-1",
+        "Statement": [
+            {
+                "Sid": "Enable IAM User Permissions",
+                "Effect": "Allow",
+                "Principal": {"AWS": root_arn(account_id)},
+                "Action": "kms:*",
+                "Resource": "*",
+            }
+        ],
+    }
+
+
+def ebs_policy(account_id: str, region: str) -> Document:
+    """Return the policy of the AWS managed key for EBS: everybody of the account, and only through EC2 (aws 2.8)."""
+    return {
+        "Version": "2012-10-17",
+        "Id": "auto-ebs-2",
+        "Statement": [
+            {
+                "Sid": "Allow access through EBS for all principals in the account that are authorized to use EBS",
+                "Effect": "Allow",
+                "Principal": {"AWS": "*"},
+                "Action": [
+                    "kms:Encrypt",
+                    "kms:Decrypt",
+                    "kms:ReEncrypt*",
+                    "kms:GenerateDataKey*",
+                    "kms:CreateGrant",
+                    "kms:DescribeKey",
+                ],
+                "Resource": "*",
+                "Condition": {
+                    "StringEquals": {
+                        "kms:CallerAccount": account_id,
+                        "kms:ViaService": f"ec2.{region}.amazonaws.com",
+                    }
+                },
+            },
+            {
+                "Sid": "Allow direct access to key metadata to the account",
+                "Effect": "Allow",
+                "Principal": {"AWS": root_arn(account_id)},
+                "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"],
+                "Resource": "*",
+            },
+        ],
+    }

@@ -1,0 +1,209 @@
+"""Receive every request: authenticate it, apply faults, route it, log it."""
+
+import io
+import json
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from snapshot_dr_provider.sandbox.access import authentication
+from snapshot_dr_provider.sandbox.access.errors import Answer, ApiError, render
+from snapshot_dr_provider.sandbox.access.principals import Principal, UnknownCredentials
+from snapshot_dr_provider.sandbox.control import Control
+from snapshot_dr_provider.sandbox.ec2.calls import Call
+from snapshot_dr_provider.sandbox.faults import Fault
+from snapshot_dr_provider.sandbox.simulation import Simulation
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+#: The services that the sandbox answers for; EC2 itself, the others through moto.
+SERVICES = ("ec2", "events", "kms", "organizations", "sqs", "sts")
+
+#: What a throttled call is answered with, by service (aws 3.4; those of the others are [M]).
+_THROTTLED = {
+    "ec2": ("RequestLimitExceeded", 503),
+    "kms": ("ThrottlingException", 400),
+    "organizations": ("TooManyRequestsException", 400),
+    "sts": ("Throttling", 400),
+}
+_FORBIDDEN = frozenset({"AuthFailure", "UnauthorizedOperation", "AccessDenied", "ExpiredToken", "InvalidClientTokenId"})
+_CODE = re.compile(r'<Code>([^<]+)</Code>|"__type":\s*"(?:[^"]*#)?([^"]+)"')
+_CUT = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Hold what is known of a request before it is routed."""
+
+    service: str
+    region: str
+    action: str
+    form: Mapping[str, str]
+    parameters: Mapping[str, Any]
+
+
+class Gateway:
+    """Be the WSGI application of a sandbox."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._control = Control(simulation)
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ.get("PATH_INFO", "")
+        body = _read_body(environ)
+        if path.startswith("/sandbox/"):
+            answer = self._control.answer(path.removeprefix("/sandbox/"), body)
+            return _send(answer, start_response)
+        request = self._parse(environ, body)
+        if request is None:
+            error = ApiError("MissingAuthenticationToken", "The sandbox answers signed requests of its services.", 403)
+            return _send(render("sts", error), start_response)
+        try:
+            principal = authentication.authenticate(self._simulation.authority, environ)
+        except UnknownCredentials as error:
+            answer = authentication.refusal(request.service, error)
+            self._record(request, "", answer)
+            return _send(answer, start_response)
+        self._simulation.tick()
+        return self._serve(environ, start_response, request, principal)
+
+    def _serve(
+        self, environ: Environ, start_response: StartResponse, request: _Request, principal: Principal
+    ) -> Iterable[bytes]:
+        """Apply the faults that are due around the call itself."""
+        faults = self._simulation.faults.take(request.service, request.action, principal.account_id)
+        for delay in faults:
+            if delay.kind == "delay":
+                time.sleep(delay.seconds)
+        fault: Fault | None = next((each for each in faults if each.kind != "delay"), None)
+        kind = fault.kind if fault else None
+        if fault and kind in ("error", "throttle", "server_error"):
+            answer = render(request.service, _injected_error(request.service, fault))
+        elif kind == "reset_before":
+            self._record(request, principal.account_id, None)
+            return _cut(environ)
+        else:
+            copy_failure = (fault.message or "Internal error") if fault and kind == "copy_error" else None
+            answer = self._route(environ, request, principal, copy_failure)
+        self._simulation.tick()
+        if kind == "lost_answer":
+            self._record(request, principal.account_id, None)
+            return _cut(environ)
+        self._record(request, principal.account_id, answer)
+        return _send(answer, start_response)
+
+    def _route(self, environ: Environ, request: _Request, principal: Principal, copy_failure: str | None) -> Answer:
+        if request.service != "ec2":
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = principal.account_id
+            return _call_application(self._moto, environ)
+        simulation = self._simulation
+        call = Call(
+            action=request.action,
+            parameters=request.parameters,
+            principal=principal,
+            region=request.region,
+            store=simulation.store,
+            authority=simulation.authority,
+            copy_failure=copy_failure,
+        )
+        return simulation.ec2.answer(call)
+
+    def _parse(self, environ: Environ, body: bytes) -> _Request | None:
+        signed_for = authentication.service_and_region(environ)
+        if signed_for is None or signed_for[0] not in SERVICES:
+            return None
+        service, region = signed_for
+        target = environ.get("HTTP_X_AMZ_TARGET")
+        if target:
+            return _Request(service, region, target.rpartition(".")[2], {}, _json_object(body))
+        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        action = form.get("Action", "")
+        parameters: Mapping[str, Any] = form
+        if service == "ec2":
+            parameters = self._simulation.ec2.parameters(action, form)
+        return _Request(service, region, action, form, parameters)
+
+    def _record(self, request: _Request, account_id: str, answer: Answer | None) -> None:
+        status, code = (0, None) if answer is None else (answer[0], _error_code(answer))
+        self._simulation.counters.record(
+            request.service,
+            request.action,
+            account_id,
+            request.region,
+            request.parameters,
+            status=status,
+            code=code,
+        )
+
+
+def _injected_error(service: str, fault: Fault) -> ApiError:
+    if fault.kind == "throttle":
+        code, status = _THROTTLED.get(service, ("ThrottlingException", 400))
+        return ApiError(fault.code or code, fault.message or "Request limit exceeded.", status)
+    if fault.kind == "server_error":
+        code = fault.code or ("InternalError" if service == "ec2" else "InternalFailure")
+        return ApiError(code, fault.message or "An internal error has occurred", 500)
+    code = fault.code or "InvalidParameterValue"
+    return ApiError(code, fault.message or "Injected by the sandbox", 403 if code in _FORBIDDEN else 400)
+
+
+def _read_body(environ: Environ) -> bytes:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body: bytes = environ["wsgi.input"].read(length) if length else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        data = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _error_code(answer: Answer) -> str | None:
+    status, _, body = answer
+    if status < 400:
+        return None
+    match = _CODE.search(body)
+    return (match[1] or match[2]) if match else str(status)
+
+
+def _call_application(application: Callable[..., Iterable[bytes]], environ: Environ) -> Answer:
+    """Run a WSGI application and collect its answer."""
+    collected: dict[str, Any] = {}
+
+    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
+        collected["status"], collected["headers"] = int(status.split(maxsplit=1)[0]), dict(headers)
+
+    body = b"".join(application(environ, start_response))
+    return collected["status"], collected["headers"], body.decode("utf-8")
+
+
+def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+    status, headers, body = answer
+    content = body.encode("utf-8")
+    kept = [(name, str(value)) for name, value in headers.items() if name.lower() not in ("content-length", "status")]
+    start_response(f"{status} {'OK' if status < 400 else 'Error'}", [*kept, ("Content-Length", str(len(content)))])
+    return [content]
+
+
+def _cut(environ: Environ) -> Iterable[bytes]:
+    """Reset the connection. Closing it alone would leave the client waiting for its time-out (moto 5)."""
+    connection: socket.socket = environ["werkzeug.socket"]
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CUT)
+    connection.shutdown(socket.SHUT_RD)
+    connection.close()
+    raise ConnectionResetError("connection cut by an injected fault")

@@ -1,0 +1,237 @@
+"""The content of the settings file, and the routes that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sized
+from typing import Annotated, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
+
+from snapshot_dr_provider.domain.accounts import Account
+from snapshot_dr_provider.domain.routes import Retention, Route, Scope
+from snapshot_dr_provider.settings import names
+
+
+Several = TypeVar("Several", bound=Sized)
+
+
+def _not_empty(value: Several) -> Several:
+    """Refuse what has no entry; pydantic's own check also counts out those entries that are wrong."""
+    if not value:
+        msg = "is empty. Give it at least one entry, or leave it out where it is optional."
+        raise ValueError(msg)
+    return value
+
+
+def _list_of(value: object) -> object:
+    """Let one value stand for a list of one."""
+    return [value] if isinstance(value, str | int | float) else value
+
+
+AccountId = Annotated[StrictStr, AfterValidator(names.require_account_id)]
+OrganizationId = Annotated[StrictStr, AfterValidator(names.require_organization_id)]
+ParentId = Annotated[StrictStr, AfterValidator(names.require_parent_id)]
+Region = Annotated[StrictStr, AfterValidator(names.require_region)]
+KeyArn = Annotated[StrictStr, AfterValidator(names.require_key_arn)]
+RoleArn = Annotated[StrictStr, AfterValidator(names.require_role_arn)]
+RoleName = Annotated[StrictStr, AfterValidator(names.require_role_name)]
+ConnId = Annotated[StrictStr, AfterValidator(names.require_conn_id)]
+ConnTemplate = Annotated[StrictStr, AfterValidator(names.require_conn_template)]
+Text = Annotated[StrictStr, Field(min_length=1)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Regions = Annotated[tuple[Region, ...], BeforeValidator(_list_of), AfterValidator(_not_empty)]
+Patterns = Annotated[tuple[StrictStr, ...], BeforeValidator(_list_of), AfterValidator(_not_empty)]
+TagPatterns = Mapping[Text, Patterns]
+
+
+class Section(BaseModel):
+    """A mapping of the file whose keys are known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DrAccount(Section):
+    """
+    The account that gets the copies, and how to enter it.
+
+    :param role_arn: role of that account to assume with the connection; without it the connection says it all.
+    :param key_admin_aws_conn_id: connection that may write the key policy of KMS-B; for the window alone.
+    """
+
+    account_id: AccountId
+    aws_conn_id: ConnId
+    role_arn: RoleArn | None = None
+    key_admin_aws_conn_id: ConnId | None = None
+
+
+class Destination(Section):
+    """
+    The keys of one destination Region. All lie in that Region and belong to the DR account.
+
+    :param kms_b: ARN of the key that the whole organization may use.
+    :param kms_c: ARN of the key that only the DR account can use.
+    :param former_kms_c: ARNs of keys under which earlier DR copies still count.
+    :param copy_slots: copies in flight at once in one account (aws 3.1).
+    """
+
+    kms_b: KeyArn
+    kms_c: KeyArn
+    former_kms_c: tuple[KeyArn, ...] = ()
+    copy_slots: StrictInt = Field(default=20, ge=1, le=1000)
+
+
+class StaticAccount(Section):
+    """
+    A source account that is listed by hand.
+
+    :param aws_conn_id: its own connection, taken instead of ``source_connection``.
+    """
+
+    account_id: AccountId
+    name: Text
+    aws_conn_id: ConnId | None = None
+
+
+class OrganizationAccounts(Section):
+    """
+    Take the source accounts from AWS Organizations; only active ones, and never the DR account.
+
+    :param aws_conn_id: connection into the management account or a delegated administrator.
+    :param include_ous: ids of organizational units, whose accounts are taken with those of the units below them;
+        empty means all.
+    """
+
+    aws_conn_id: ConnId
+    role_arn: RoleArn | None = None
+    include_ous: tuple[ParentId, ...] = ()
+    exclude_accounts: tuple[AccountId, ...] = ()
+
+
+class Accounts(Section):
+    """The source accounts, in one of two ways."""
+
+    static: Annotated[tuple[StaticAccount, ...], AfterValidator(_not_empty)] | None = None
+    organizations: OrganizationAccounts | None = None
+
+
+class SourceConnection(Section):
+    """
+    How to enter a source account.
+
+    :param aws_conn_id: an Airflow connection, or a template with ``{account_id}`` or ``{account_name}``.
+    :param role_name: role to assume in each account with it; without it the connection says it all.
+    """
+
+    aws_conn_id: ConnTemplate
+    role_name: RoleName | None = None
+
+
+class SnapshotSelection(Section):
+    """
+    Which source snapshots are copied.
+
+    :param include_tags: shell patterns of values by tag key; a snapshot needs one of them. Empty: all qualify.
+    :param exclude_tags: likewise; one of them is enough to leave a snapshot out.
+    """
+
+    include_tags: TagPatterns = Field(default_factory=dict)
+    exclude_tags: TagPatterns = Field(default_factory=dict)
+    snapshots: Scope = "every"
+    include_unencrypted: StrictBool = False
+
+
+class Tuning(Section):
+    """
+    Times and bounds that seldom need a change.
+
+    :param settle_seconds: how long nothing is started after an answer of AWS was lost.
+    :param first_fire_seconds: least time that a task waits outside its worker; below 15 s Airflow 3.3 now and then
+        fails the task (airflow 5).
+    :param max_attempts: how often one copy is started at most in a run.
+    """
+
+    settle_seconds: Number = Field(default=60.0, ge=0)
+    poll_seconds: Number = Field(default=15.0, gt=0)
+    first_fire_seconds: Number = Field(default=15.0, ge=0)
+    max_attempts: StrictInt = Field(default=3, ge=1, le=20)
+
+
+class Settings(Section):
+    """
+    The settings of one DAG: one organization, one DR account.
+
+    Read it with ``load_settings``: what parts have to do with each other is checked there.
+
+    :param organization_id: of the source accounts.
+    :param destinations: keys by destination Region.
+    :param source_regions: destination Regions by source Region.
+    :param lookback_days: how far back scheduled runs look for snapshots that have no verified copy.
+    :param source_timeout_hours: how long a pending source snapshot is awaited.
+    """
+
+    organization_id: OrganizationId
+    dr_account: DrAccount
+    destinations: Annotated[Mapping[Region, Destination], AfterValidator(_not_empty)]
+    source_regions: Annotated[Mapping[Region, Regions], AfterValidator(_not_empty)]
+    accounts: Accounts
+    source_connection: SourceConnection | None = None
+    selection: SnapshotSelection = SnapshotSelection()
+    lookback_days: Number = Field(default=3.0, ge=0, le=3650)
+    source_timeout_hours: Number = Field(default=12.0, gt=0, le=8760)
+    kms_b_retention: Retention = "none"
+    tuning: Tuning = Tuning()
+
+    @property
+    def static_accounts(self) -> tuple[Account, ...]:
+        """Return the accounts that are listed by hand."""
+        return tuple(Account(account.account_id, account.name) for account in self.accounts.static or ())
+
+    def routes(self, accounts: Iterable[Account]) -> tuple[Route, ...]:
+        """Combine accounts, source Regions and destination Regions, ordered by these three."""
+        triples = sorted(
+            (account.account_id, source, destination, account.name)
+            for account in accounts
+            for source, destinations in self.source_regions.items()
+            for destination in destinations
+        )
+        return tuple(
+            self._route(Account(account_id, name), source, destination)
+            for account_id, source, destination, name in triples
+        )
+
+    def _route(self, account: Account, source_region: str, destination_region: str) -> Route:
+        keys = self.destinations[destination_region]
+        conn_id, role_arn = self._entrance(account, names.partition_of(source_region))
+        return Route(
+            account_id=account.account_id,
+            account_name=account.name,
+            source_region=source_region,
+            destination_region=destination_region,
+            kms_b_arn=keys.kms_b,
+            kms_c_arn=keys.kms_c,
+            former_kms_c_arns=keys.former_kms_c,
+            dr_account_id=self.dr_account.account_id,
+            source_conn_id=conn_id,
+            source_role_arn=role_arn,
+            dr_conn_id=self.dr_account.aws_conn_id,
+            dr_role_arn=self.dr_account.role_arn,
+        )
+
+    def _entrance(self, account: Account, partition: str) -> tuple[str, str | None]:
+        """Name the connection of an account and the role to assume with it."""
+        own = {static.account_id: static.aws_conn_id for static in self.accounts.static or ()}.get(account.account_id)
+        if own or self.source_connection is None:
+            return own or "", None
+        conn_id = self.source_connection.aws_conn_id.format(account_id=account.account_id, account_name=account.name)
+        role = self.source_connection.role_name
+        return conn_id, f"arn:{partition}:iam::{account.account_id}:role/{role}" if role else None

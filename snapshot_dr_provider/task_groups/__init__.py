@@ -1,0 +1,1 @@
+"""The stages of one account, to be mapped over routes."""

@@ -1,0 +1,1 @@
+"""What happens while no worker is held: rounds of copying, and waiting for copies to complete."""

@@ -1,0 +1,202 @@
+"""
+The rounds in which copies are started and awaited, for one route and one hop.
+
+The engine observes, has :func:`~snapshot_dr_provider.domain.copying.plan_round` decide, and acts on the difference. It
+may be killed at any point and begun again elsewhere: the next look finds less to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from snapshot_dr_provider.domain.copying import CopyRequest, Failure, Limits, Memory, Round, plan_round
+from snapshot_dr_provider.domain.lineage import SOURCE_SNAPSHOT_ID
+from snapshot_dr_provider.domain.snapshots import Snapshot
+from snapshot_dr_provider.exceptions import AmbiguousAnswerError, AwsError, ServiceError, ThrottledError
+from snapshot_dr_provider.triggers.clock import Clock
+from snapshot_dr_provider.triggers.desk import CopyDesk
+from snapshot_dr_provider.triggers.supplies import Supply
+from snapshot_dr_provider.triggers.threads import in_thread
+
+MAX_PREPARED_AT_ONCE: Final = 40
+"""Snapshots shared in one round; ModifySnapshotAttribute refills at 5 a second (aws 3.4)."""
+
+log = logging.getLogger(__name__)
+
+Copies = Mapping[str, Sequence[Snapshot]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Say how each source ended: its one completed copy, or why there is none."""
+
+    finished: dict[str, Snapshot] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+
+class CopyEngine:
+    """
+    Copy the sources of one route, round by round, until each has exactly one completed copy or is given up.
+
+    :param desk: of the account and Region that receive the copies; shared with other engines.
+    :param memory: what an earlier look of this try has found out.
+    """
+
+    def __init__(self, desk: CopyDesk, supply: Supply, limits: Limits, clock: Clock, memory: Memory) -> None:
+        self._desk = desk
+        self._supply = supply
+        self._limits = limits
+        self._clock = clock
+        self._memory = memory
+        self._outcome = Outcome()
+        self._requests: dict[str, CopyRequest] = {}
+
+    async def run(self, sources: Sequence[str]) -> Outcome:
+        """
+        Copy the sources, the first ones first.
+
+        :raises SnapshotDrError: when nothing can be read, for example without a connection.
+        """
+        open_sources = list(sources)
+        while open_sources:
+            await self.round(open_sources)
+            open_sources = [source for source in open_sources if not self._is_settled(source)]
+        self._desk.forget(sources)
+        return self._outcome
+
+    def _is_settled(self, source: str) -> bool:
+        return source in self._outcome.finished or source in self._outcome.failures
+
+    async def round(self, sources: Sequence[str]) -> None:
+        """Look once, decide, act."""
+        try:
+            copies = await self._desk.look(sources, again=[s for s in sources if self._is_uncertain(s)])
+            await self._survey(sources)
+        except (ThrottledError, ServiceError) as error:
+            # Nothing was seen, so nothing is decided; the next look is as good.
+            log.warning("%s; looking again later", error)
+            await self._clock.sleep(self._limits.settle.total_seconds() / 4)
+            return
+        plan = self._plan(sources, copies)
+        self._outcome.finished.update(plan.finished)
+        self._outcome.failures.update((failure.source_snapshot_id, failure) for failure in plan.given_up)
+        await self._remove(plan.remove)
+        await self._prepare(plan.prepare)
+        await self._start(plan.start)
+        self._report(plan, len(sources))
+
+    def _plan(self, sources: Sequence[str], copies: Copies) -> Round:
+        self._learn(copies)
+        requests = [self._requests[source] for source in sources]
+        return plan_round(requests, copies, self._memory, self._limits, self._clock.now())
+
+    def _is_uncertain(self, source: str) -> bool:
+        return source in self._memory.started or source in self._memory.unclear
+
+    def _learn(self, copies: Copies) -> None:
+        """
+        Forget starts that reads show by now, or would.
+
+        A copy that is seen after an answer was lost may be somebody else's, so that one is waited out.
+        """
+        oldest = self._clock.now() - self._limits.settle
+        ids = {copy.snapshot_id for found in copies.values() for copy in found}
+        started = {s: start for s, start in self._memory.started.items() if start[1] > oldest and start[0] not in ids}
+        unclear = {s: moment for s, moment in self._memory.unclear.items() if moment > oldest}
+        self._memory = replace(self._memory, started=started, unclear=unclear)
+
+    async def _survey(self, sources: Sequence[str]) -> None:
+        """Read what the sources are like, all of them once and the unready ones again."""
+        unready = [s for s in sources if s not in self._requests or self._requests[s].readiness not in ("ready", "unusable")]
+        if unready:
+            found = await in_thread(self._supply.survey, unready)
+            self._requests.update((request.source_snapshot_id, request) for request in found)
+
+    async def _remove(self, copies: Sequence[Snapshot]) -> None:
+        """Look up once more what is about to be deleted: another may have deleted the survivor since."""
+        sources = sorted({copy.tags[SOURCE_SNAPSHOT_ID] for copy in copies})
+        if not sources:
+            return
+        try:
+            fresh = await self._desk.look_up(sources)
+        except (ThrottledError, ServiceError) as error:
+            log.warning("%s; removing nothing in this round", error)
+            return
+        for copy in self._plan(sources, fresh).remove:
+            why = "a failed copy" if copy.state == "error" else "a duplicate of an older copy"
+            try:
+                await in_thread(self._desk.hook.delete, copy.snapshot_id, why)
+            except (ThrottledError, ServiceError) as error:
+                log.warning("%s; trying again in the next round", error)
+                continue
+            except AwsError as error:
+                self._could_not_remove(copy, error)
+            self._memory = replace(self._memory, removed=self._memory.removed | {copy.snapshot_id})
+
+    def _could_not_remove(self, copy: Snapshot, error: AwsError) -> None:
+        if copy.state == "error":
+            log.warning("the failed copy %s stays: %s", copy.snapshot_id, error)
+            return
+        source = copy.tags[SOURCE_SNAPSHOT_ID]
+        self._outcome.failures[source] = Failure(source, f"its duplicate copy {copy.snapshot_id} stays: {error}")
+
+    async def _prepare(self, requests: Sequence[CopyRequest]) -> None:
+        await asyncio.gather(*(self._prepare_one(request) for request in requests[:MAX_PREPARED_AT_ONCE]))
+
+    async def _prepare_one(self, request: CopyRequest) -> None:
+        source = request.source_snapshot_id
+        try:
+            await in_thread(self._supply.prepare, request)
+        except (ThrottledError, ServiceError) as error:
+            log.warning("%s; trying again later", error)
+        except AwsError as error:
+            self._refused(source, error)
+        self._memory = replace(self._memory, prepared={**self._memory.prepared, source: self._clock.now()})
+
+    async def _start(self, requests: Sequence[CopyRequest]) -> None:
+        """Look up once more what is about to be started, then start as much as there are slots."""
+        next_ones = requests[: self._desk.free_slots]
+        if not next_ones:
+            return
+        sources = [request.source_snapshot_id for request in next_ones]
+        try:
+            fresh = await self._desk.look_up(sources)
+        except (ThrottledError, ServiceError) as error:
+            log.warning("%s; starting nothing in this round", error)
+            return
+        plan = self._plan(sources, fresh)
+        await asyncio.gather(*(self._start_one(request) for request in plan.start))
+
+    async def _start_one(self, request: CopyRequest) -> None:
+        source = request.source_snapshot_id
+        try:
+            copy_id = await self._desk.start(request, self._supply.region)
+        except AmbiguousAnswerError as error:
+            log.warning("%s; looking for the copy before it is tried again", error)
+            self._memory = replace(self._memory, unclear={**self._memory.unclear, source: self._clock.now()})
+        except ServiceError as error:
+            log.warning("%s; trying again later", error)
+        except AwsError as error:
+            self._refused(source, error)
+        else:
+            if copy_id is not None:
+                started = {**self._memory.started, source: (copy_id, self._clock.now())}
+                self._memory = replace(self._memory, started=started)
+
+    def _refused(self, source: str, error: AwsError) -> None:
+        log.warning("%s", error)
+        times = self._memory.refused.get(source, (0,))[0] + 1
+        refused = {**self._memory.refused, source: (times, self._clock.now(), str(error))}
+        self._memory = replace(self._memory, refused=refused)
+
+    def _report(self, plan: Round, open_sources: int) -> None:
+        done = len(self._outcome.finished)
+        failed = len(self._outcome.failures)
+        message = "%s copies %s: %d done, %d given up, %d open, %d of them waiting for a slot"
+        stage, where = self._desk.stage.value, self._desk.hook.where
+        log.info(message, stage, where, done, failed, open_sources - len(plan.finished), len(plan.start))
+

@@ -1,0 +1,69 @@
+"""The trigger that starts and awaits copies while no worker is held."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from random import SystemRandom
+from typing import Any
+from weakref import WeakValueDictionary
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from snapshot_dr_provider.exceptions import SnapshotDrError
+from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
+from snapshot_dr_provider.hooks.route import RouteHooks
+from snapshot_dr_provider.triggers.clock import SystemClock
+from snapshot_dr_provider.triggers.orders import CopyOrder, fulfil, write_error, write_outcome
+
+_HOOKS_IN_USE: WeakValueDictionary[tuple[Any, ...], EbsSnapshotHook] = WeakValueDictionary()
+
+
+def shared_hook(conn_id: str, **arguments: Any) -> EbsSnapshotHook:
+    """
+    Share a hook between the triggers that use it now.
+
+    It goes with the last of them: a connection that was mended is read anew by the next trigger.
+    """
+    key = (conn_id, *sorted((name, repr(value)) for name, value in arguments.items()))
+    hook = _HOOKS_IN_USE.get(key)
+    if hook is None:
+        hook = _HOOKS_IN_USE[key] = EbsSnapshotHook(conn_id, **arguments)
+    return hook
+
+
+class SnapshotCopiesTrigger(BaseTrigger):
+    """
+    Start the copies of one route and one hop, await them, and tell how each source ended.
+
+    It keeps nothing that is not also in its arguments or in AWS: it may be stopped, moved and run twice at once.
+
+    :param order: a :class:`~snapshot_dr_provider.triggers.orders.CopyOrder` as JSON.
+    :param client_arguments: ``verify`` and ``config`` of the hooks.
+
+    The event's payload is ``{"finished": [source id, ...], "failures": {source id: {"why", "state_message"}}}``, or
+    ``{"error": message, "permanent": bool}`` when nothing could be read at all.
+    """
+
+    def __init__(self, order: dict[str, Any], client_arguments: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.order = order
+        self.client_arguments = client_arguments or {}
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Name the class and its arguments."""
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {"order": self.order, "client_arguments": self.client_arguments}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Copy, and fire once."""
+        clock = SystemClock()
+        order = CopyOrder.from_json(self.order)
+        not_before = clock.now() + timedelta(seconds=order.options.first_fire_seconds)
+        hooks = RouteHooks(order.route, make=shared_hook, client_arguments=tuple(self.client_arguments.items()))
+        try:
+            payload = write_outcome(await fulfil(order, hooks, clock, SystemRandom()))
+        except SnapshotDrError as error:
+            payload = write_error(error)
+        await clock.sleep(max(0.0, (not_before - clock.now()).total_seconds()))
+        yield TriggerEvent(payload)

@@ -1,0 +1,83 @@
+"""What every test stands on: an Airflow of its own, no AWS but the sandbox, no network but loopback."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from snapshot_dr_provider.sandbox import Sandbox
+
+CHECKOUT = Path(__file__).parent.parent
+
+_NOT_OURS = re.compile(r"(AWS|AIRFLOW|MOTO|SNAPSHOT_DR)_|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE)
+
+
+def _isolate_environment(home: Path) -> None:
+    """Leave nothing of the developer's AWS, Airflow or proxies in the environment, which child processes inherit."""
+    for name in list(filter(_NOT_OURS.match, os.environ)):
+        del os.environ[name]
+    os.environ.update(
+        # No profile and no instance role either; whoever forgets to name an endpoint reaches a closed port.
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+        AIRFLOW_HOME=str(home),
+        # dag.test() serialises a DAG only if it lies in the configured folder (airflow 5).
+        AIRFLOW__CORE__DAGS_FOLDER=str(CHECKOUT / "dags"),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
+    )
+
+
+# Airflow reads its environment and writes into its home when it is first imported; each worker gets here before that.
+if "airflow" in sys.modules:
+    message = "Airflow was imported before its home was set; a pytest plugin imports it"
+    raise RuntimeError(message)
+_HOME = Path(tempfile.mkdtemp(prefix="snapshot-dr-tests-"))
+_isolate_environment(_HOME)
+
+
+def pytest_unconfigure() -> None:
+    """Remove the worker's AIRFLOW_HOME."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Migrate the metadata database in this worker's AIRFLOW_HOME, once and only if a test needs it."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[Sandbox]:
+    """Serve one sandbox to all tests of this worker."""
+    from snapshot_dr_provider.sandbox import Sandbox, World
+
+    with Sandbox(World.example()) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Give a sandbox as good as new with the example world, to which AWS_ENDPOINT_URL points.
+
+    Another world is one ``sandbox.control.reset(world)`` away.
+    """
+    from snapshot_dr_provider.sandbox import World
+
+    sandbox_server.control.reset(World.example())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox_server.endpoint_url)
+    return sandbox_server

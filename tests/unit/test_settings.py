@@ -1,0 +1,609 @@
+"""The settings file: what it may say, and how each mistake in it is answered."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snapshot_dr_provider.exceptions import SettingsError
+from snapshot_dr_provider.settings import configured_settings_path, load_settings
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "settings.yaml"
+
+KMS_B = "arn:aws:kms:us-east-1:999999999999:key/b0b0b0b0-0000-4000-8000-000000000001"
+KMS_C = "arn:aws:kms:us-east-1:999999999999:key/c0c0c0c0-0000-4000-8000-000000000001"
+REPLICA = "mrk-0123456789abcdef0123456789abcdef"
+
+GOOD = {
+    "organization_id": "o-exampleorga1",
+    "dr_account": {"account_id": "999999999999", "aws_conn_id": "aws_dr"},
+    "destinations": {"us-east-1": {"kms_b": KMS_B, "kms_c": KMS_C}},
+    "source_regions": {"us-east-1": "us-east-1"},
+    "accounts": {"static": [{"account_id": "111111111111", "name": "payments-prod"}]},
+    "source_connection": {"aws_conn_id": "aws_{account_id}"},
+}
+GONE = object()
+
+
+def changed(*changes):
+    """Give the good settings with some places set to other values, or gone."""
+    data = copy.deepcopy(GOOD)
+    for place, value in changes:
+        *path, last = place
+        section = data
+        for step in path:
+            section = section[step] if isinstance(step, int) else section.setdefault(step, {})
+        if value is GONE:
+            del section[last]
+        else:
+            section[last] = value
+    return data
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Write settings, as data or as text, into a file and load it."""
+
+    def write_and_load(content):
+        path = tmp_path / "snapshot_dr.yaml"
+        text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+        path.write_text(text, encoding="utf-8")
+        return load_settings(path)
+
+    return write_and_load
+
+
+@pytest.fixture
+def refusal(load):
+    """Give the message that refuses settings."""
+
+    def message(content):
+        with pytest.raises(SettingsError) as refused:
+            load(content)
+        return str(refused.value)
+
+    return message
+
+
+def test_the_documented_example_loads():
+    """The example file is accepted as it stands and gives each account its route in each source Region."""
+    settings = load_settings(EXAMPLE)
+    routes = settings.routes(settings.static_accounts)
+    assert [(route.label, route.destination_region) for route in routes] == [
+        ("payments-prod (111111111111) eu-west-1", "eu-central-1"),
+        ("payments-prod (111111111111) us-east-1", "us-east-1"),
+        ("orders-prod (222222222222) eu-west-1", "eu-central-1"),
+        ("orders-prod (222222222222) us-east-1", "us-east-1"),
+    ]
+    assert {route.source_conn_id for route in routes} == {"aws_org_a_tooling", "aws_orders_prod"}
+    assert routes[0].dr_role_arn == "arn:aws:iam::999999999999:role/SnapshotDrCopy"
+    assert settings.selection.include_tags == {"Environment": ("prod", "prod-*")}
+
+
+def commented_out(first_line):
+    """Give the block of the example that begins with a line, without its comment signs."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    block = lines[lines.index(first_line) :]
+    block = block[: block.index("")]
+    return yaml.safe_load("\n".join(line.strip().removeprefix("# ") for line in block))
+
+
+def test_the_other_ways_of_the_example_are_settings_too(load):
+    """What the example has commented out, taken instead of what it has, is accepted."""
+    data = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    data["accounts"] = commented_out("  # organizations:")
+    data["source_connection"] = commented_out("# source_connection:")["source_connection"]
+    data["dr_account"] |= commented_out("  # key_admin_aws_conn_id: aws_dr_key_admin")
+    settings = load(data)
+    assert settings.dr_account.key_admin_aws_conn_id == "aws_dr_key_admin"
+    assert settings.accounts.static is None
+    assert settings.accounts.organizations.model_dump() == {
+        "aws_conn_id": "aws_org_a",
+        "role_arn": "arn:aws:iam::123456789012:role/SnapshotDrListAccounts",
+        "include_ous": ("ou-ab12-workload1",),
+        "exclude_accounts": ("333333333333",),
+    }
+    assert settings.source_connection.aws_conn_id == "aws_{account_id}"
+
+
+def test_the_smallest_file_has_the_documented_defaults(load):
+    """Lookback 3 days, source timeout 12 hours, every snapshot, no KMS-B copy kept, 20 slots, first fire after 15 s."""
+    settings = load(GOOD)
+    assert (settings.lookback_days, settings.source_timeout_hours, settings.kms_b_retention) == (3, 12, "none")
+    assert (settings.selection.snapshots, settings.selection.include_unencrypted) == ("every", False)
+    assert settings.destinations["us-east-1"].copy_slots == 20
+    assert settings.tuning.model_dump() == {
+        "settle_seconds": 60,
+        "poll_seconds": 15,
+        "first_fire_seconds": 15,
+        "max_attempts": 3,
+    }
+
+
+def test_settings_cannot_be_changed(load):
+    """What was read stays as it was read."""
+    settings = load(GOOD)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.lookback_days = 0
+
+
+def test_a_settings_file_may_begin_with_a_tilde(tmp_path, monkeypatch):
+    """The home directory stands for a tilde in the path."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "dr.yaml").write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+    assert load_settings("~/dr.yaml").organization_id == "o-exampleorga1"
+
+
+class TestRoutes:
+    """Accounts, source Regions and destination Regions, combined."""
+
+    def test_every_account_goes_from_every_source_region_to_each_of_its_destinations(self, load):
+        """Routes are ordered by account, source Region and destination Region, whatever the order of the file."""
+        eu_keys = {name: arn.replace("us-east-1", "eu-west-1") for name, arn in (("kms_b", KMS_B), ("kms_c", KMS_C))}
+        settings = load(
+            changed(
+                (("destinations", "eu-west-1"), eu_keys),
+                (("source_regions",), {"us-west-2": ["us-east-1", "eu-west-1"], "us-east-1": "eu-west-1"}),
+                (
+                    ("accounts", "static"),
+                    [{"account_id": "222222222222", "name": "a"}, {"account_id": "111111111111", "name": "z"}],
+                ),
+            )
+        )
+        routes = settings.routes(settings.static_accounts)
+        assert [(r.account_id, r.source_region, r.destination_region) for r in routes] == [
+            ("111111111111", "us-east-1", "eu-west-1"),
+            ("111111111111", "us-west-2", "eu-west-1"),
+            ("111111111111", "us-west-2", "us-east-1"),
+            ("222222222222", "us-east-1", "eu-west-1"),
+            ("222222222222", "us-west-2", "eu-west-1"),
+            ("222222222222", "us-west-2", "us-east-1"),
+        ]
+        assert {r.kms_b_arn.split(":")[3] for r in routes if r.destination_region == "eu-west-1"} == {"eu-west-1"}
+        assert routes == settings.routes(reversed(settings.static_accounts))
+
+    def test_a_template_names_the_connection_of_each_account(self, load):
+        """Both placeholders are put in, and no role is assumed."""
+        settings = load(changed((("source_connection", "aws_conn_id"), "aws_{account_name}_{account_id}")))
+        (route,) = settings.routes(settings.static_accounts)
+        assert (route.source_conn_id, route.source_role_arn) == ("aws_payments-prod_111111111111", None)
+
+    def test_one_connection_assumes_the_role_of_each_account(self, load):
+        """The role's ARN has the account's id and its path."""
+        settings = load(changed((("source_connection",), {"aws_conn_id": "tooling", "role_name": "dr/SnapshotDr"})))
+        (route,) = settings.routes(settings.static_accounts)
+        assert route.source_conn_id == "tooling"
+        assert route.source_role_arn == "arn:aws:iam::111111111111:role/dr/SnapshotDr"
+
+    def test_roles_are_of_the_partition_of_their_region(self, load):
+        """In China the role's ARN begins with arn:aws-cn."""
+        keys = {
+            name: arn.replace("arn:aws:kms:us-east-1", "arn:aws-cn:kms:cn-north-1")
+            for name, arn in (("kms_b", KMS_B), ("kms_c", KMS_C))
+        }
+        settings = load(
+            changed(
+                (("destinations",), {"cn-north-1": keys}),
+                (("source_regions",), {"cn-northwest-1": "cn-north-1"}),
+                (("source_connection",), {"aws_conn_id": "tooling", "role_name": "SnapshotDr"}),
+            )
+        )
+        (route,) = settings.routes(settings.static_accounts)
+        assert route.source_role_arn == "arn:aws-cn:iam::111111111111:role/SnapshotDr"
+
+    def test_an_accounts_own_connection_says_it_all(self, load):
+        """With a connection of its own an account is entered by that, without assuming the common role."""
+        own = [{"account_id": "111111111111", "name": "payments-prod", "aws_conn_id": "aws_payments"}]
+        for connection in ({"aws_conn_id": "tooling", "role_name": "SnapshotDr"}, None):
+            settings = load(changed((("accounts", "static"), own), (("source_connection",), connection)))
+            (route,) = settings.routes(settings.static_accounts)
+            assert (route.source_conn_id, route.source_role_arn) == ("aws_payments", None)
+
+
+FOREIGN_REGION = KMS_B.replace("us-east-1", "eu-west-1")
+REFUSED = {
+    "KMS-B outside the destination Region": (
+        [(("destinations", "us-east-1", "kms_b"), FOREIGN_REGION)],
+        ["destinations.us-east-1.kms_b", "lies in eu-west-1", "need KMS-B there", "in us-east-1"],
+    ),
+    "KMS-C outside the destination Region": (
+        [(("destinations", "us-east-1", "kms_c"), KMS_C.replace("us-east-1", "eu-west-1"))],
+        ["destinations.us-east-1.kms_c", "lies in eu-west-1", "need KMS-C there"],
+    ),
+    "former KMS-C outside the destination Region": (
+        [(("destinations", "us-east-1", "former_kms_c"), [KMS_C.replace("us-east-1", "eu-west-1")])],
+        ["destinations.us-east-1.former_kms_c[0]", "need a former KMS-C there"],
+    ),
+    "alias": (
+        [(("destinations", "us-east-1", "kms_b"), "alias/kms-b")],
+        ["'alias/kms-b' is an alias", "among its own keys", "describe-key"],
+    ),
+    "alias ARN": (
+        [(("destinations", "us-east-1", "kms_c"), "arn:aws:kms:us-east-1:999999999999:alias/kms-c")],
+        ["destinations.us-east-1.kms_c", "is an alias", "KeyMetadata.Arn"],
+    ),
+    "key id": (
+        [(("destinations", "us-east-1", "kms_b"), "b0b0b0b0-0000-4000-8000-000000000001")],
+        ["is a key id without its account and Region", "describe-key"],
+    ),
+    "multi-Region key id": (
+        [(("destinations", "us-east-1", "kms_b"), REPLICA)],
+        ["is a key id without its account and Region"],
+    ),
+    "no key at all": (
+        [(("destinations", "us-east-1", "kms_b"), "kms-b")],
+        ["'kms-b' is not the ARN of a KMS key", "arn:aws:kms:REGION:ACCOUNT:key/ID"],
+    ),
+    "organization id": (
+        [(("organization_id",), "123456789012")],
+        ["'123456789012' is not the id of an organization", "o- and 10 to 32", "describe-organization"],
+    ),
+    "organization id in capitals": (
+        [(("organization_id",), "o-EXAMPLEORGA")],
+        ["'o-EXAMPLEORGA' is not the id of an organization"],
+    ),
+    "KMS-B is KMS-C": (
+        [(("destinations", "us-east-1", "kms_c"), KMS_B)],
+        ["destinations.us-east-1.kms_b", "is KMS-B and also KMS-C of us-east-1", "Name two keys"],
+    ),
+    "KMS-B is a former KMS-C": (
+        [(("destinations", "us-east-1", "former_kms_c"), [KMS_B])],
+        ["is KMS-B and also a former KMS-C of us-east-1"],
+    ),
+    "KMS-B is a replica of the KMS-C of another Region": (
+        [
+            (("destinations", "us-east-1", "kms_b"), f"arn:aws:kms:us-east-1:999999999999:key/{REPLICA}"),
+            (
+                ("destinations", "eu-west-1"),
+                {"kms_b": FOREIGN_REGION, "kms_c": f"arn:aws:kms:eu-west-1:999999999999:key/{REPLICA}"},
+            ),
+        ],
+        ["destinations.us-east-1.kms_b", "also KMS-C of eu-west-1", "replica"],
+    ),
+    "key of another account": (
+        [(("destinations", "us-east-1", "kms_c"), KMS_C.replace("999999999999", "111111111111"))],
+        ["belongs to account 111111111111, not to the DR account 999999999999", "dr_account.account_id"],
+    ),
+    "source account is the DR account": (
+        [(("accounts", "static", 0, "account_id"), "999999999999")],
+        ["accounts.static[0].account_id", "999999999999 is the DR account", "Remove it here"],
+    ),
+    "account twice": (
+        [(("accounts", "static"), GOOD["accounts"]["static"] * 2)],
+        ["accounts.static[1].account_id", "111111111111 is there twice", "accounts.static[0]"],
+    ),
+    "no static account": (
+        [(("accounts", "static"), [])],
+        ["accounts.static: is empty", "at least one entry"],
+    ),
+    "no destination": (
+        [(("destinations",), {}), (("source_regions",), {"us-east-1": "us-east-1"})],
+        ["destinations: is empty"],
+    ),
+    "no accounts": (
+        [(("accounts",), {})],
+        ["accounts: names no account", "static", "organizations"],
+    ),
+    "accounts in two ways": (
+        [(("accounts", "organizations"), {"aws_conn_id": "org"})],
+        ["accounts: has both static and organizations", "Keep one"],
+    ),
+    "account id as a number": (
+        [(("accounts", "static", 0, "account_id"), 111111111111)],
+        ["accounts.static[0].account_id", "111111111111 without quotes is a number to YAML", '"111111111111" in quotes'],
+    ),
+    "account id too short": (
+        [(("dr_account", "account_id"), "99999999999")],
+        ["dr_account.account_id", "'99999999999' is not an account id (11 digits)", "leading zeros"],
+    ),
+    "account id with other digits": (
+        [(("dr_account", "account_id"), "９９９９９９９９９９９９")],  # noqa: RUF001  # digits, but not those of AWS
+        ["dr_account.account_id", "is not an account id"],
+    ),
+    "unknown setting": (
+        [(("lookback_day",), 3)],
+        ["lookback_day: is not a setting", "Did you mean lookback_days?"],
+    ),
+    "unknown setting in a section": (
+        [(("tuning",), {"poll_second": 5})],
+        ["tuning.poll_second: is not a setting", "Did you mean poll_seconds?"],
+    ),
+    "unknown setting below a Region": (
+        [(("destinations", "us-east-1", "kmsb"), KMS_B)],
+        ["destinations.us-east-1.kmsb: is not a setting", "Did you mean kms_b?"],
+    ),
+    "unknown setting in a list": (
+        [(("accounts", "static", 0, "aws_con_id"), "x")],
+        ["accounts.static[0].aws_con_id: is not a setting", "Did you mean aws_conn_id?"],
+    ),
+    "unknown setting like no other": (
+        [(("selection",), {"zzz": 1})],
+        ["selection.zzz: is not a setting", "Known here: exclude_tags, include_tags, include_unencrypted, snapshots."],
+    ),
+    "missing section": (
+        [(("dr_account",), GONE)],
+        ["dr_account: is missing", "aws_conn_id that enters it"],
+    ),
+    "missing key": (
+        [(("destinations", "us-east-1", "kms_c"), GONE)],
+        ["destinations.us-east-1.kms_c: is missing", "nobody else can use"],
+    ),
+    "empty section": (
+        [(("tuning",), None)],
+        ["tuning: has no value", "remove the line"],
+    ),
+    "section that is a text": (
+        [(("dr_account",), "999999999999")],
+        ["dr_account: '999999999999' cannot be used", "settings of this section"],
+    ),
+    "text that is a list": (
+        [(("dr_account", "aws_conn_id"), ["aws_dr"])],
+        ["dr_account.aws_conn_id: a list cannot be used", "write one text"],
+    ),
+    "list that is a mapping": (
+        [(("accounts", "static"), {"111111111111": "payments"})],
+        ["accounts.static: a mapping cannot be used", "write a list"],
+    ),
+    "number in quotes": (
+        [(("lookback_days",), "3")],
+        ["lookback_days: '3' cannot be used", "a number, without quotes"],
+    ),
+    "negative lookback": (
+        [(("lookback_days",), -1)],
+        ["lookback_days: '-1' cannot be used", "at least 0"],
+    ),
+    "endless source timeout": (
+        [(("source_timeout_hours",), float("inf"))],
+        ["source_timeout_hours", "finite number"],
+    ),
+    "no time between polls": (
+        [(("tuning",), {"poll_seconds": 0})],
+        ["tuning.poll_seconds: '0' cannot be used", "more than 0"],
+    ),
+    "half an attempt": (
+        [(("tuning",), {"max_attempts": 1.5})],
+        ["tuning.max_attempts: '1.5' cannot be used", "whole number"],
+    ),
+    "too many slots": (
+        [(("destinations", "us-east-1", "copy_slots"), 5000)],
+        ["destinations.us-east-1.copy_slots", "at most 1000"],
+    ),
+    "truth value in quotes": (
+        [(("selection",), {"include_unencrypted": "yes"})],
+        ["selection.include_unencrypted: 'yes' cannot be used", "true or false, without quotes"],
+    ),
+    "tag value without quotes": (
+        [(("selection",), {"include_tags": {"Backup": True}})],
+        ["selection.include_tags.Backup: true without quotes is true or false to YAML", '"true" in quotes'],
+    ),
+    "tag without a value": (
+        [(("selection",), {"include_tags": {"Backup": []}})],
+        ["selection.include_tags.Backup: is empty"],
+    ),
+    "unknown selection": (
+        [(("selection",), {"snapshots": "newest"})],
+        ["selection.snapshots: 'newest' cannot be used", "'every' or 'newest_per_volume'"],
+    ),
+    "unknown retention": (
+        [(("kms_b_retention",), "all")],
+        ["kms_b_retention: 'all' cannot be used", "'none' or 'newest_per_volume'"],
+    ),
+    "zone for a Region": (
+        [(("source_regions",), {"us-east-1a": "us-east-1"})],
+        ["source_regions.us-east-1a: 'us-east-1a' is not a Region", "Availability Zone; write us-east-1"],
+    ),
+    "no Region at all": (
+        [(("source_regions",), {"us-east-1": "Virginia"})],
+        ["source_regions.us-east-1: 'Virginia' is not a Region"],
+    ),
+    "source Region without a destination": (
+        [(("source_regions",), {"us-east-1": []})],
+        ["source_regions.us-east-1: is empty"],
+    ),
+    "destination without keys": (
+        [(("source_regions",), {"us-west-2": ["us-east-1", "us-east-2"]})],
+        ["source_regions.us-west-2[1]: us-east-2 is not among the destinations", "Did you mean us-east-1?"],
+    ),
+    "destination twice": (
+        [(("source_regions",), {"us-west-2": ["us-east-1", "us-east-1"]})],
+        ["source_regions.us-west-2[1]: us-east-1 is there twice"],
+    ),
+    "key of another partition": (
+        [(("destinations", "us-east-1", "kms_b"), KMS_B.replace("arn:aws:", "arn:aws-us-gov:"))],
+        ["destinations.us-east-1.kms_b", "partition aws-us-gov", "us-east-1 lies in partition aws"],
+    ),
+    "source Region of another partition": (
+        [(("source_regions",), {"cn-north-1": "us-east-1"})],
+        ["source_regions.cn-north-1", "lies in partition aws-cn, but us-east-1 in partition aws", "of its own"],
+    ),
+    "role of another partition": (
+        [(("dr_account", "role_arn"), "arn:aws-cn:iam::999999999999:role/SnapshotDrCopy")],
+        ["dr_account.role_arn: the role lies in partition aws-cn"],
+    ),
+    "DR role of another account": (
+        [(("dr_account", "role_arn"), "arn:aws:iam::111111111111:role/SnapshotDr")],
+        ["dr_account.role_arn", "account 111111111111, not to the DR account 999999999999"],
+    ),
+    "no role ARN": (
+        [(("dr_account", "role_arn"), "SnapshotDrCopy")],
+        ["dr_account.role_arn: 'SnapshotDrCopy' is not the ARN of an IAM role"],
+    ),
+    "ARN for a role's name": (
+        [(("source_connection", "role_name"), "arn:aws:iam::111111111111:role/SnapshotDr")],
+        ["source_connection.role_name", "is an ARN", "Write only what follows role/"],
+    ),
+    "no role name": (
+        [(("source_connection", "role_name"), "Snapshot Dr")],
+        ["source_connection.role_name: 'Snapshot Dr' is not the name of an IAM role"],
+    ),
+    "unknown placeholder": (
+        [(("source_connection", "aws_conn_id"), "aws_{acount_id}")],
+        ["source_connection.aws_conn_id", "{acount_id}: Did you mean account_id?"],
+    ),
+    "placeholder without a name": (
+        [(("source_connection", "aws_conn_id"), "aws_{}")],
+        ["source_connection.aws_conn_id", "Known here: account_id, account_name"],
+    ),
+    "open brace": (
+        [(("source_connection", "aws_conn_id"), "aws_{account_id")],
+        ["source_connection.aws_conn_id: 'aws_{account_id' is not a template"],
+    ),
+    "no connection name": (
+        [(("dr_account", "aws_conn_id"), "aws dr")],
+        ["dr_account.aws_conn_id: 'aws dr' is not the id of an Airflow connection"],
+    ),
+    "one connection for all": (
+        [(("source_connection", "aws_conn_id"), "tooling")],
+        ["source_connection.aws_conn_id: 'tooling' is the same connection for every account", "role_name"],
+    ),
+    "no way into a listed account": (
+        [(("source_connection",), GONE)],
+        ["source_connection: is missing", "how to enter accounts.static[0]"],
+    ),
+    "no way into the organization's accounts": (
+        [(("source_connection",), GONE), (("accounts",), {"organizations": {"aws_conn_id": "org"}})],
+        ["source_connection: is missing", "how to enter the accounts of the organization"],
+    ),
+    "name of an organizational unit": (
+        [(("accounts",), {"organizations": {"aws_conn_id": "org", "include_ous": ["Workloads"]}})],
+        ["accounts.organizations.include_ous[0]", "'Workloads' is not the id of an organizational unit"],
+    ),
+    "excluded account as a number": (
+        [(("accounts",), {"organizations": {"aws_conn_id": "org", "exclude_accounts": [333333333333]}})],
+        ["accounts.organizations.exclude_accounts[0]", '"333333333333" in quotes'],
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "parts"), REFUSED.values(), ids=REFUSED)
+def test_a_mistake_is_named_with_its_place_its_reason_and_its_remedy(refusal, changes, parts):
+    """Each mistake alone is one problem, told in the file's own words."""
+    message = refusal(changed(*changes))
+    assert [part for part in parts if part not in message] == []
+    assert "has a problem:" in message
+    assert "pydantic" not in message
+    assert "type=" not in message
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(refusal):
+    """One reading names the wrong types, the unknown keys and the contradictions between parts, each with its line."""
+    message = refusal(
+        """\
+organization_id: nothing
+dr_account:
+  account_id: "999999999999"
+  aws_conn_id: 5
+destinations:
+  us-east-1:
+    kms_b: arn:aws:kms:eu-west-1:999999999999:key/b0b0b0b0-0000-4000-8000-000000000001
+    kms_c: alias/kms-c
+source_regions:
+  us-east-1: us-east-2
+accounts:
+  static:
+    - {account_id: "999999999999", name: dr}
+    - {account_id: "999999999999", nam: dr}
+source_connection:
+  aws_conn_id: tooling
+"""
+    )
+    found = [line.strip().split(" ", 3)[1:3] for line in message.splitlines()[1:]]
+    assert found == [
+        ["1,", "organization_id:"],
+        ["4,", "dr_account.aws_conn_id:"],
+        ["7,", "destinations.us-east-1.kms_b:"],
+        ["8,", "destinations.us-east-1.kms_c:"],
+        ["10,", "source_regions.us-east-1:"],
+        ["13,", "accounts.static[0].account_id:"],
+        ["14,", "accounts.static[1].name:"],
+        ["14,", "accounts.static[1].nam:"],
+        ["14,", "accounts.static[1].account_id:"],
+        ["14,", "accounts.static[1].account_id:"],
+        ["16,", "source_connection.aws_conn_id:"],
+    ]
+    assert "has 11 problems:" in message
+
+
+def test_a_leading_zero_is_explained(refusal):
+    """An account id without quotes that YAML takes for an octal number is told with the number that YAML makes of it."""
+    text = yaml.safe_dump(GOOD, sort_keys=False).replace("'111111111111'", "012345670123")
+    message = refusal(text)
+    assert "012345670123 without quotes is a number (1402433619: a leading zero makes it octal) to YAML" in message
+    assert '"012345670123" in quotes' in message
+
+
+def test_a_key_that_is_there_twice_is_refused(refusal):
+    """YAML would take the last of two equal keys without a word."""
+    text = yaml.safe_dump(GOOD, sort_keys=False)
+    message = refusal(f"{text}lookback_days: 1\nlookback_days: 2\n")
+    assert "lookback_days: is there twice, on lines 17 and 18" in message
+
+
+class TestFile:
+    """What is wrong with the file itself."""
+
+    def test_no_such_file(self, tmp_path):
+        """The path and the option that named it are told."""
+        with pytest.raises(SettingsError, match="none.yaml does not exist.*AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH"):
+            load_settings(tmp_path / "none.yaml")
+
+    def test_a_directory(self, tmp_path):
+        """A directory cannot be read as a file."""
+        with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
+            load_settings(tmp_path)
+
+    def test_not_text(self, tmp_path):
+        """A file that is not UTF-8 is told with the byte that is not."""
+        path = tmp_path / "dr.yaml"
+        path.write_bytes(b"organization_id: \xff")
+        with pytest.raises(SettingsError, match="is not UTF-8 text: byte 17"):
+            load_settings(path)
+
+    @pytest.mark.parametrize(
+        ("text", "parts"),
+        [
+            ("a: 1\n b: [\n", ["line 2, column 3", "mapping values are not allowed"]),
+            ("a: [1, 2\n", ["line 2, column 1", "Mind the indentation and quotes"]),
+            ("a: 1\n\tb: 2\n", ["line 2, column 1", "cannot start any token"]),
+            ("a: 1\n---\nb: 2\n", ["line 2, column 1", "another document"]),
+            ("a: !!python/object:os.system {}\n", ["line 1, column 4", "could not determine a constructor"]),
+            ("a: \x01\n", ["special characters are not allowed"]),
+            ("a: 2026-13-45\n", ["month must be in 1..12"]),
+            ("a: &a [*a]\n", ["recursion"]),
+        ],
+    )
+    def test_invalid_yaml(self, refusal, text, parts):
+        """What YAML does not accept is told with line and column, where YAML knows them."""
+        message = refusal(text)
+        assert "is not valid YAML" in message
+        assert [part for part in parts if part not in message] == []
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [("", "is empty"), ("# nothing\n", "is empty"), ("- a\n", "a list"), ("hello\n", "one value, 'hello'")],
+    )
+    def test_no_mapping(self, refusal, text, found):
+        """A file without settings says what it has instead."""
+        assert found in refusal(text)
+
+
+class TestConfiguredPath:
+    """Where the settings file is."""
+
+    def test_airflow_says_where(self, monkeypatch):
+        """The option [snapshot_dr] settings_path is read by Airflow's own means, here from the environment."""
+        monkeypatch.setenv("AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH", "/etc/airflow/dr.yaml")
+        assert configured_settings_path() == Path("/etc/airflow/dr.yaml")
+
+    @pytest.mark.parametrize("value", [None, ""])
+    def test_airflow_does_not_say_where(self, monkeypatch, value):
+        """Without the option the error names it."""
+        if value is None:
+            monkeypatch.delenv("AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH", raising=False)
+        else:
+            monkeypatch.setenv("AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH", value)
+        with pytest.raises(SettingsError, match=r"settings_path in its \[snapshot_dr\] section"):
+            configured_settings_path()

@@ -1,0 +1,166 @@
+"""Small worlds for tests: some Org-A accounts with snapshots, a DR account with two keys, and the roles to enter them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import yaml
+
+from snapshot_dr_provider.sandbox import World
+from snapshot_dr_provider.sandbox.world import ALLOW_ALL, Account, Behaviour, Key, Organization, Role, SnapshotSeed, User
+
+ORG_A = "o-orga000000001"
+ORG_B = "o-orgb000000001"
+TOOLING = "100000000000"
+DR = "999999999999"
+REGION = "us-east-1"
+DAY = datetime(2026, 3, 10, tzinfo=UTC)
+"""The day whose snapshots a run copies."""
+
+NOW = DAY + timedelta(days=1, minutes=30)
+"""When the run starts."""
+
+KMS_B_ID = "b0b0b0b0-0000-4000-8000-000000000001"
+KMS_C_ID = "c0c0c0c0-0000-4000-8000-000000000001"
+
+COPY_ACTIONS = [
+    "ec2:DescribeSnapshots",
+    "ec2:CopySnapshot",
+    "ec2:CreateTags",
+    "ec2:ModifySnapshotAttribute",
+    "ec2:DeleteSnapshot",
+    "kms:DescribeKey",
+    "kms:CreateGrant",
+    "kms:GenerateDataKey*",
+    "kms:ReEncrypt*",
+    "kms:Decrypt",
+]
+COPY_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": COPY_ACTIONS, "Resource": "*"}],
+}
+
+
+def account_id(number: int) -> str:
+    """Number the Org-A accounts from 1: 111111111111, 222222222222, ..."""
+    return str(number) * 12 if number < 9 else f"{200000000000 + number}"  # noqa: PLR2004  # 999999999999 is the DR account
+
+
+def kms_arn(owner: str, key_id: str, region: str = REGION) -> str:
+    """Name a key by its ARN."""
+    return f"arn:aws:kms:{region}:{owner}:key/{key_id}"
+
+
+def kms_a_id(account: str) -> str:
+    """Name the customer key of an Org-A account."""
+    return f"a0a0a0a0-0000-4000-8000-{account}"
+
+
+def org_policy(region: str = REGION) -> dict[str, Any]:
+    """Write the key policy of KMS-B: the DR account, and the organization through EC2 in one Region (aws 2.7)."""
+    in_org = {"aws:PrincipalOrgID": ORG_A}
+    through_ec2 = {"StringEquals": {**in_org, "kms:ViaService": f"ec2.{region}.amazonaws.com"}}
+    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _statement("Root", {"AWS": f"arn:aws:iam::{DR}:root"}, "kms:*"),
+            _statement("OrgDescribe", {"AWS": "*"}, "kms:DescribeKey", {"StringEquals": in_org}),
+            _statement("OrgUse", {"AWS": "*"}, use, through_ec2),
+            _statement(
+                "OrgGrant", {"AWS": "*"}, "kms:CreateGrant", {**through_ec2, "Bool": {"kms:GrantIsForAWSResource": "true"}}
+            ),
+        ],
+    }
+
+
+def _statement(sid: str, principal: Any, action: Any, condition: Any = None) -> dict[str, Any]:
+    statement = {"Sid": sid, "Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}
+    return statement if condition is None else {**statement, "Condition": condition}
+
+
+def source(
+    account: str, number: int, *, start: datetime | None = None, region: str = REGION, **changes: Any
+) -> SnapshotSeed:
+    """Seed one completed snapshot of a volume of its own, under the account's KMS-A, taken at noon of DAY."""
+    values: dict[str, Any] = {
+        "account_id": account,
+        "region": region,
+        "snapshot_id": f"snap-{int(account[:1]):01x}{number:016x}",
+        "volume_id": f"vol-{int(account[:1]):01x}{number:016x}",
+        "size_gib": 8 + number,
+        "start_time": start or DAY + timedelta(hours=12, minutes=number),
+        "full_snapshot_bytes": (8 + number) * 2**29,
+        "kms_key": kms_a_id(account),
+        "encrypted": True,
+        "tags": {"Name": f"data-{number}"},
+    }
+    return SnapshotSeed(**{**values, **changes})
+
+
+def world(
+    accounts: int = 2,
+    snapshots: int = 3,
+    *,
+    seeds: Sequence[SnapshotSeed] | None = None,
+    regions: Sequence[str] = (REGION,),
+    **behaviour: Any,
+) -> World:
+    """Build an organization with some accounts, each with the same number of snapshots of DAY."""
+    ids = [account_id(number) for number in range(1, accounts + 1)]
+    if seeds is None:
+        seeds = [source(account, number) for account in ids for number in range(1, snapshots + 1)]
+    members = (Account(TOOLING, "tooling"), *(Account(i, f"team-{n}") for n, i in enumerate(ids, 1)))
+    keys = [Key(account, region, kms_a_id(account)) for account in ids for region in regions]
+    for region in regions:
+        keys += [Key(DR, region, KMS_B_ID, policy=org_policy(region)), Key(DR, region, KMS_C_ID)]
+    return World(
+        organizations=(
+            Organization(ORG_A, TOOLING, members),
+            Organization(ORG_B, DR, (Account(DR, "disaster-recovery"),)),
+        ),
+        roles=tuple(
+            Role(account, "SnapshotDr", trusts=(f"arn:aws:iam::{TOOLING}:user/airflow",), policies=(COPY_POLICY,))
+            for account in ids
+        ),
+        users=(
+            User(TOOLING, "airflow", "AKIATOOLING000000000", "secret-of-tooling", (ALLOW_ALL,)),
+            User(DR, "airflow", "AKIADR00000000000000", "secret-of-dr", (COPY_POLICY,)),
+        ),
+        keys=tuple(keys),
+        snapshots=tuple(seeds),
+        behaviour=Behaviour(**{"copy_seconds": 1.0, "refusal_seconds": 0.2, "clock": NOW, **behaviour}),
+    )
+
+
+def settings(world: World, **changes: Any) -> dict[str, Any]:
+    """Write the settings that go with a world."""
+    members = [a for o in world.organizations if o.id == ORG_A for a in o.accounts if a.id != TOOLING]
+    return {
+        "organization_id": ORG_A,
+        "dr_account": {"account_id": DR, "aws_conn_id": "aws_dr"},
+        "destinations": {REGION: {"kms_b": kms_arn(DR, KMS_B_ID), "kms_c": kms_arn(DR, KMS_C_ID)}},
+        "source_regions": {REGION: REGION},
+        "accounts": {"static": [{"account_id": member.id, "name": member.name} for member in members]},
+        "source_connection": {"aws_conn_id": "aws_tooling", "role_name": "SnapshotDr"},
+        "tuning": {"settle_seconds": 1, "poll_seconds": 0.3, "first_fire_seconds": 0, "max_attempts": 2},
+        **changes,
+    }
+
+
+def connections(world: World) -> Mapping[str, str]:
+    """Write the Airflow connections that go with a world, as environment variables."""
+    users = {user.account_id: user for user in world.users}
+    names = {"aws_tooling": TOOLING, "aws_dr": DR}
+    return {
+        f"AIRFLOW_CONN_{name.upper()}": f"aws://{users[i].access_key_id}:{users[i].secret_access_key}@/"
+        for name, i in names.items()
+    }
+
+
+def write_settings(path: Any, document: Mapping[str, Any]) -> str:
+    """Write a settings file and answer its path."""
+    path.write_text(yaml.safe_dump(dict(document), sort_keys=False), encoding="utf-8")
+    return str(path)
