@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import pendulum
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, XComArg
 
 from snapshot_dr_provider.operators.audit import AuditRunOperator
 from snapshot_dr_provider.operators.list_routes import ListRoutesOperator
+from snapshot_dr_provider.stage import RUN_OPTIONS
 from snapshot_dr_provider.task_groups.account import STAGES, account
 
 with DAG(
@@ -48,13 +49,13 @@ with DAG(
             title="Snapshots",
             description="Only these source snapshots, whatever their age.",
         ),
-        "dry_run": Param(False, type="boolean", title="Dry run", description="Plan, and copy nothing."),
+        "dry_run": Param(default=False, type="boolean", title="Dry run", description="Plan, and copy nothing."),
     },
 ) as dag:
     list_routes = ListRoutesOperator(task_id="list_routes")
     # Key policies are not managed by this DAG yet: the window of KMS-B neither opens nor closes.
     open_window = EmptyOperator(task_id="open_kms_b_window").as_setup()
-    accounts = account.partial(options=list_routes.output["run_options"]).expand(route=list_routes.output)
+    accounts = account.partial(options=XComArg(list_routes, RUN_OPTIONS)).expand(route=list_routes.output)
     lock_down = EmptyOperator(task_id="lock_down_kms_b").as_teardown(setups=open_window)
     audit = AuditRunOperator(
         task_id="audit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Internal in the amazon provider ("might be changed, renamed or removed"), stable since 8.8; pyproject.toml pins the range.
+# Internal in the amazon provider ("might be changed, renamed or removed"); pyproject.toml pins the range.
 from airflow.providers.amazon.aws.links.base_aws import BASE_AWS_CONSOLE_LINK, BaseAwsLink
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor

@@ -6,11 +6,11 @@ Airflow imports this module at the start of each of its commands, so everything 
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, positive_int
+from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command, positive_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,19 +31,15 @@ def get_cli_commands() -> list[CLICommand]:
     ]
 
 
-def _from_sandbox_extra(module: str, function: str) -> Callable[[argparse.Namespace], None]:
-    """Defer the import of a command that needs the ``sandbox`` extra, and name the remedy where it is missing."""
+def _from_sandbox_extra(import_path: str) -> Callable[[argparse.Namespace], None]:
+    """Defer the import of a command that needs the ``sandbox`` extra, and name the remedy where that is missing."""
+    load = lazy_load_command(import_path)
 
     def command(args: argparse.Namespace) -> None:
-        try:
-            run = getattr(importlib.import_module(module), function)
-        except ModuleNotFoundError as error:
-            missing = error.name or str(error)
-            if missing.startswith("snapshot_dr_provider"):
-                raise
-            message = f"This command needs the sandbox extra (module {missing!r} is not installed): {_REMEDY}"
-            raise SystemExit(message) from error
-        run(args)
+        if find_spec("moto") is None:
+            message = f"airflow snapshot-dr {args.subcommand} needs the sandbox extra: {_REMEDY}"
+            raise SystemExit(message)
+        load(args)
 
     return command
 
@@ -64,7 +60,7 @@ _SANDBOX = ActionCommand(
     name="sandbox",
     help="Serve an AWS emulator with several accounts on loopback",
     description="Serves the sandbox AWS on loopback and prints its endpoint and the credentials to use.",
-    func=_from_sandbox_extra("snapshot_dr_provider.cli.sandbox", "serve_sandbox"),
+    func=_from_sandbox_extra("snapshot_dr_provider.cli.sandbox.serve_sandbox"),
     args=(
         Arg(("--port",), help="Port to listen on; 0 takes a free one", type=positive_int(allow_zero=True), default=0),
         Arg(("--world",), help="YAML file of the accounts, keys, volumes and snapshots to start with", metavar="FILE"),
@@ -75,7 +71,7 @@ _DEMO = ActionCommand(
     name="demo",
     help="Run the DAG against the sandbox and show what it did",
     description="Starts a sandbox with a believable world, runs the daily DAG for yesterday, and shows the copies.",
-    func=_from_sandbox_extra("snapshot_dr_provider.cli.demo", "run_demo"),
+    func=_from_sandbox_extra("snapshot_dr_provider.cli.demo.run_demo"),
     args=(
         Arg(("--accounts",), help="Number of source accounts", type=positive_int(allow_zero=False), default=5),
         Arg(("--volumes",), help="Number of volumes in each account", type=positive_int(allow_zero=False), default=4),

@@ -56,7 +56,8 @@ def _explain_key(account_id: str, source_key: KeyEvidence, new_key: KeyEvidence)
             return f"{key.name} {key.arn} is to blame: it is {key.state}. Enable it, then clear this task."
     for key in (source_key, new_key):
         if key.refused:
-            return f"{key.name} {key.arn} is to blame: account {account_id} may not even describe it. {_remedy(key, account_id)}"
+            blame = f"{key.name} {key.arn} is to blame: account {account_id} may not even describe it."
+            return f"{blame} {_remedy(key, account_id)}"
     if new_key.works and not source_key.works:
         reason = f"other copies under {new_key.name} succeed"
         return f"{source_key.name} {source_key.arn} is to blame: {reason}. {_remedy(source_key, account_id)}"
@@ -64,8 +65,9 @@ def _explain_key(account_id: str, source_key: KeyEvidence, new_key: KeyEvidence)
         reason = f"other copies from {source_key.name} succeed"
         return f"{new_key.name} {new_key.arn} is to blame: {reason}. {_remedy(new_key, account_id)}"
     return (
-        f"Either of two keys: {source_key.name} {source_key.arn} ({_needs(source_key)}) or {new_key.name} {new_key.arn} "
-        f"({_needs(new_key)}). {_remedy(source_key, account_id)} {_remedy(new_key, account_id)}"
+        f"Either of two keys: {source_key.name} {source_key.arn} ({_needs(source_key)}) or "
+        f"{new_key.name} {new_key.arn} ({_needs(new_key)}). "
+        f"{_remedy(source_key, account_id)} {_remedy(new_key, account_id)}"
     )
 
 
@@ -83,7 +85,7 @@ def _remedy(key: KeyEvidence, account_id: str) -> str:
             "copies: across accounts both have to (kms:GrantIsForAWSResource belongs in a statement of its own)."
         )
     return (
-        "Allow kms:CreateGrant with kms:GrantIsForAWSResource on it in the IAM policy of the role that copies. If the "
-        f"key policy of KMS-A does not delegate to IAM (no statement for arn:aws:iam::{account_id}:root), add that role "
-        "there, with kms:DescribeKey, kms:CreateGrant and kms:Decrypt; for such a key KMS-A does have to be changed."
+        "Allow kms:CreateGrant with kms:GrantIsForAWSResource on it in the IAM policy of the role that copies. If "
+        f"the key policy of KMS-A does not delegate to IAM (no statement for arn:aws:iam::{account_id}:root), add that "
+        "role there, with kms:DescribeKey, kms:CreateGrant and kms:Decrypt; for such a key KMS-A does have to be changed."
     )

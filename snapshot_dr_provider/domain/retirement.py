@@ -32,6 +32,7 @@ class Retirement:
 
 
 def plan_retirement(
+    *,
     wanted: Mapping[str, SourceSize],
     kms_b_copies: Sequence[Snapshot],
     kms_c_copies: Iterable[Snapshot],
@@ -55,8 +56,10 @@ def plan_retirement(
     keep: dict[str, str] = {}
     for source, copies in copies_by_source(kms_b_copies, owner_id=kms_b.owner_id, stage=Stage.KMS_B).items():
         for copy in copies:
-            reason = _reason_to_keep(copy, source in busy, successors.get(source, ()), kms_b, kms_c)
-            reason = reason or verdicts.get(source, "") or ("kept for the next copy" if copy.snapshot_id in stays else "")
+            reason = _reason_to_keep(copy, successors.get(source, ()), kms_b, kms_c)
+            reason = (
+                reason or verdicts.get(source, "") or ("kept for the next copy" if copy.snapshot_id in stays else "")
+            )
             if copy.state == "error":
                 delete.append((copy, "a failed copy"))
             elif reason:
@@ -81,13 +84,11 @@ def _verdict(copies: Sequence[Snapshot], expected: Expectation, size: SourceSize
     return f"its KMS-C copy {copies[0].snapshot_id} is {'; '.join(differences(copies[0], expected, size))}"
 
 
-def _reason_to_keep(
-    copy: Snapshot, is_busy: bool, successors: Sequence[Snapshot], kms_b: Expectation, kms_c: Expectation  # noqa: FBT001
-) -> str:
+def _reason_to_keep(copy: Snapshot, successors: Sequence[Snapshot], kms_b: Expectation, kms_c: Expectation) -> str:
     if copy.state != "completed":
         return f"still {copy.state}"
     if copy.kms_key_arn not in kms_b.kms_key_arns:
         return f"under {copy.kms_key_arn}, which is not KMS-B"
-    if is_busy:
+    if any(successor.state == "pending" for successor in successors):
         return "a KMS-C copy of it is under way"
     return _verdict(successors, kms_c, size_of(copy))

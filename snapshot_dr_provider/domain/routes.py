@@ -39,8 +39,9 @@ class Route:
 
     @property
     def label(self) -> str:
-        """Name the route as people read it in the grid."""
-        return f"{self.account_name} ({self.account_id}) {self.source_region}"
+        """Name the route as people read it in the grid; two routes never have the same name."""
+        way = "" if self.source_region == self.destination_region else f" to {self.destination_region}"
+        return f"{self.account_name} ({self.account_id}) {self.source_region}{way}"
 
     def to_json(self) -> dict[str, object]:
         """Write the route as JSON primitives."""

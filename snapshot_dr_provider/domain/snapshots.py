@@ -20,7 +20,7 @@ class Snapshot:
 
     :param start_time: when its creation or copying began, UTC.
     :param volume_size_gib: size of the volume in GiB; 0 on a fresh copy (aws 1.8).
-    :param full_snapshot_bytes: bytes of all its blocks, not the incremental size; ``None`` where AWS does not report it.
+    :param full_snapshot_bytes: bytes of all its blocks, not the incremental size; ``None`` where it is not reported.
     :param encrypted: ``False`` on a fresh copy whatever its key (aws 1.8); to be trusted once it is completed.
     :param state_message: why it failed; also set on healthy fresh copies (aws 1.8).
     """

@@ -79,16 +79,12 @@ class EbsSnapshotHook(AccountHook):
     def copies_from(self, source_account: str, stage: Stage) -> list[Snapshot]:
         """Read all of the account's copies of one stage whose sources lie in one account, by their lineage tags."""
         filters = {f"tag:{STAGE}": [stage.value], f"tag:{SOURCE_ACCOUNT}": [source_account]}
-        return list(
-            self._describe(f"list {stage.value} copies", OwnerIds=["self"], Filters=write_filters(filters))
-        )
+        return list(self._describe(f"list {stage.value} copies", OwnerIds=["self"], Filters=write_filters(filters)))
 
     def pending_snapshots(self) -> list[Snapshot]:
         """Read what is being created or copied in the account, by whomever."""
         return list(
-            self._describe(
-                "list pending snapshots", OwnerIds=["self"], Filters=write_filters({"status": ["pending"]})
-            )
+            self._describe("list pending snapshots", OwnerIds=["self"], Filters=write_filters({"status": ["pending"]}))
         )
 
     def visible_from(self, owner_id: str, snapshot_ids: Iterable[str]) -> frozenset[str]:

@@ -46,7 +46,9 @@ class RouteHooks:
         if not self.has_dr_account:
             msg = f"{route.label}: no DR account is named; set dr_account_id and dr_aws_conn_id"
             raise ConfigurationError(msg)
-        return self._make(route.dr_conn_id, route.dr_role_arn, route.dr_account_id)(region_name=route.destination_region)
+        return self._make(route.dr_conn_id, route.dr_role_arn, route.dr_account_id)(
+            region_name=route.destination_region
+        )
 
     @property
     def has_dr_account(self) -> bool:

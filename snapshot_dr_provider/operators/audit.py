@@ -90,9 +90,7 @@ class AuditRunOperator(BaseOperator):
         # In a dry run the stages behind the plan have nothing to do and skip.
         stages = [self.plan_task] if dry_run else self.stage_tasks
         mapped = [
-            (f"{name}_{index}", f"{route.label}: {name}")
-            for index, route in enumerate(routes)
-            for name in stages
+            (f"{name}_{index}", f"{route.label}: {name}") for index, route in enumerate(routes) for name in stages
         ]
         return [
             f"{label} is {states.get(key) or 'not there'}, not success"
@@ -130,7 +128,11 @@ class AuditRunOperator(BaseOperator):
     def _unclaimed(self, asked_for: Sequence[str], rows: Sequence[RouteAudit]) -> list[str]:
         """Name the snapshots that the run was asked for by name and that no route has."""
         claimed = {source for row in rows for source in row.wanted}
-        return [f"{snapshot_id} was asked for, but no route has it" for snapshot_id in asked_for if snapshot_id not in claimed]
+        return [
+            f"{snapshot_id} was asked for, but no route has it"
+            for snapshot_id in asked_for
+            if snapshot_id not in claimed
+        ]
 
 
 @dataclass(frozen=True, slots=True)

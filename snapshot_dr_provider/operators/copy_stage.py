@@ -42,7 +42,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
     stage: ClassVar[Stage]
     aws_hook_class = EbsSnapshotHook
     template_fields: Sequence[str] = aws_template_fields("options", *ROUTE_FIELDS)
-    operator_extra_links: ClassVar = (SnapshotCopiesLink(),)
+    operator_extra_links = (SnapshotCopiesLink(),)
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
             earlier_errors=tuple(c.snapshot_id for found in to_do.values() for c in found if c.state == "error"),
         )
 
-    def _still_to_do(self, route: Route, sources: Mapping[str, SourceSize]) -> dict[str, Sequence[Snapshot]]:
+    def _still_to_do(self, route: Route, sources: Mapping[str, SourceSize]) -> Mapping[str, Sequence[Snapshot]]:
         """Name the sources that do not have their one completed copy yet, each with the copies that there are."""
         hooks = self._hooks(route)
         skipped = self._not_needed(hooks, sources)
@@ -140,6 +140,6 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         sources: Mapping[str, SourceSize],
         failures: Mapping[str, Mapping[str, str]],
     ) -> None:
-        explained = explain_failures(self._hooks(route), self.stage, sources, failures) if failures else {}
+        explained = explain_failures(self._hooks(route), self.stage, list(sources), failures) if failures else {}
         good = {source: size for source, size in sources.items() if source not in failures}
         self._leave(context, good, explained)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from snapshot_dr_provider._compat import AirflowException, AwsBaseOperator, Context, aws_template_fields
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize
@@ -36,7 +36,7 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
 
     aws_hook_class = EbsSnapshotHook
     template_fields: Sequence[str] = aws_template_fields("options", *ROUTE_FIELDS)
-    operator_extra_links: ClassVar = (SnapshotCopiesLink(),)
+    operator_extra_links = (SnapshotCopiesLink(),)
 
     def __init__(self, *, options: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**self._take_route(kwargs))
@@ -54,7 +54,9 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         except SnapshotDrError as error:
             fail_for(error)
         self._report(context, retirement, stuck)
-        self._leave(context, {s: size for s, size in sources.items() if s in retirement.verified}, retirement.unverified)
+        self._leave(
+            context, {s: size for s, size in sources.items() if s in retirement.verified}, retirement.unverified
+        )
         if stuck or retirement.busy:
             raise AirflowException(_unfinished(retirement, stuck))
 
@@ -64,12 +66,12 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         lineages = (lineage_of(copy, owner_id=route.account_id) for copy in kms_b_copies)
         known = sources.keys() | {lineage.source_snapshot_id for lineage in lineages if lineage is not None}
         return plan_retirement(
-            sources,
-            kms_b_copies,
-            hooks.kms_c().copies_of(sorted(known), Stage.KMS_C),
-            Expectation(Stage.KMS_B, route.account_id, accepted_keys(Stage.KMS_B, route)),
-            Expectation(Stage.KMS_C, route.dr_account_id, accepted_keys(Stage.KMS_C, route)),
-            (self.options or {}).get("kms_b_retention", "none"),
+            wanted=sources,
+            kms_b_copies=kms_b_copies,
+            kms_c_copies=hooks.kms_c().copies_of(sorted(known), Stage.KMS_C),
+            kms_b=Expectation(Stage.KMS_B, route.account_id, accepted_keys(Stage.KMS_B, route)),
+            kms_c=Expectation(Stage.KMS_C, route.dr_account_id, accepted_keys(Stage.KMS_C, route)),
+            retention=(self.options or {}).get("kms_b_retention", "none"),
         )
 
     def _is_from(self, copy: Snapshot, hooks: RouteHooks) -> bool:

@@ -20,10 +20,7 @@ from snapshot_dr_provider.domain.run_options import (
 from snapshot_dr_provider.exceptions import ConfigurationError, SnapshotDrError
 from snapshot_dr_provider.hooks.organizations import OrganizationsHook
 from snapshot_dr_provider.settings import Settings, configured_settings_path, load_settings
-from snapshot_dr_provider.stage import fail_for
-
-RUN_OPTIONS_KEY = "run_options"
-"""XCom key of the options that hold for all routes of the run."""
+from snapshot_dr_provider.stage import RUN_OPTIONS, fail_for
 
 
 class ListRoutesOperator(BaseOperator):
@@ -64,7 +61,7 @@ class ListRoutesOperator(BaseOperator):
         except SnapshotDrError as error:
             fail_for(error)
         self._log(routes, options)
-        context["ti"].xcom_push(key=RUN_OPTIONS_KEY, value=options.to_json())
+        context["ti"].xcom_push(key=RUN_OPTIONS, value=options.to_json())
         return [route.to_json() for route in routes]
 
     def _log(self, routes: tuple[Route, ...], options: RunOptions) -> None:

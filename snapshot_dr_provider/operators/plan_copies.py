@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from snapshot_dr_provider._compat import AwsBaseOperator, Context, aws_template_fields
 from snapshot_dr_provider.domain.coverage import Expectation
 from snapshot_dr_provider.domain.lineage import Stage
 from snapshot_dr_provider.domain.planning import CopyPlan, Origin, candidates, plan_copies
+from snapshot_dr_provider.domain.records import write_records
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.run_options import RunOptions
-from snapshot_dr_provider.domain.records import write_records
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
@@ -36,7 +36,7 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
 
     aws_hook_class = EbsSnapshotHook
     template_fields: Sequence[str] = aws_template_fields("options", *ROUTE_FIELDS)
-    operator_extra_links: ClassVar = (SnapshotCopiesLink(),)
+    operator_extra_links = (SnapshotCopiesLink(),)
 
     def __init__(self, *, options: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**self._take_route(kwargs))

@@ -28,5 +28,5 @@ class RotateToKmsCOperator(CopyStageOperator):
     def _receiving(self, hooks: RouteHooks) -> EbsSnapshotHook:
         return hooks.kms_c()
 
-    def _not_needed(self, hooks: RouteHooks, sources: Mapping[str, SourceSize]) -> frozenset[str]:  # noqa: ARG002  # hop 2 is for all
+    def _not_needed(self, hooks: RouteHooks, sources: Mapping[str, SourceSize]) -> frozenset[str]:  # hop 2 is for all
         return frozenset()

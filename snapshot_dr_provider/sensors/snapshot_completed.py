@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from snapshot_dr_provider._compat import AwsBaseSensor, Context, aws_template_fields, conf
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, differences, is_verified
@@ -47,7 +47,7 @@ class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
 
     aws_hook_class = EbsSnapshotHook
     template_fields: Sequence[str] = aws_template_fields("options", "snapshot_ids", "stage", *ROUTE_FIELDS)
-    operator_extra_links: ClassVar = (SnapshotCopiesLink(),)
+    operator_extra_links = (SnapshotCopiesLink(),)
 
     def __init__(
         self,

@@ -21,7 +21,6 @@ from snapshot_dr_provider.domain.accounts import Account
 from snapshot_dr_provider.domain.routes import Retention, Route, Scope
 from snapshot_dr_provider.settings import names
 
-
 Several = TypeVar("Several", bound=Sized)
 
 

@@ -111,7 +111,9 @@ class CopyEngine:
 
     async def _survey(self, sources: Sequence[str]) -> None:
         """Read what the sources are like, all of them once and the unready ones again."""
-        unready = [s for s in sources if s not in self._requests or self._requests[s].readiness not in ("ready", "unusable")]
+        unready = [
+            s for s in sources if s not in self._requests or self._requests[s].readiness not in ("ready", "unusable")
+        ]
         if unready:
             found = await in_thread(self._supply.survey, unready)
             self._requests.update((request.source_snapshot_id, request) for request in found)
@@ -199,4 +201,3 @@ class CopyEngine:
         message = "%s copies %s: %d done, %d given up, %d open, %d of them waiting for a slot"
         stage, where = self._desk.stage.value, self._desk.hook.where
         log.info(message, stage, where, done, failed, open_sources - len(plan.finished), len(plan.start))
-

@@ -38,7 +38,7 @@ class CopyDesk:
     :param settle: how long a copy that was started may be invisible.
     """
 
-    def __init__(  # noqa: PLR0913  # one caller
+    def __init__(  # one caller
         self,
         hook: EbsSnapshotHook,
         stage: Stage,

@@ -26,8 +26,8 @@ class SnapshotCompletedTrigger(BaseTrigger):
     """
     Fire once none of the copies is pending any more, whatever became of them.
 
-    Has no limit of ten minutes, unlike the waiter of the SDK (aws 5.9), and does not judge: that is for the sensor, with
-    what AWS says by then. Names the copies by their sources and stage, or by their own ids.
+    Has no limit of ten minutes, unlike the waiter of the SDK (aws 5.9), and does not judge: that is for the sensor,
+    with what AWS says by then. Names the copies by their sources and stage, or by their own ids.
 
     :param route: as JSON.
     :param stage: ``kms-b`` or ``kms-c``: which account's copies are looked at.
@@ -38,8 +38,9 @@ class SnapshotCompletedTrigger(BaseTrigger):
     The event's payload is ``{}``, or ``{"error": message, "permanent": bool}``.
     """
 
-    def __init__(  # noqa: PLR0913  # serialized one by one
+    def __init__(
         self,
+        *,
         route: dict[str, Any],
         stage: str,
         sources: list[str],
@@ -48,7 +49,7 @@ class SnapshotCompletedTrigger(BaseTrigger):
         first_fire_seconds: float = 15.0,
         client_arguments: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow has not annotated it
         self.route = route
         self.stage = stage
         self.sources = sources

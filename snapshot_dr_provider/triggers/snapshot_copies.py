@@ -46,7 +46,7 @@ class SnapshotCopiesTrigger(BaseTrigger):
     """
 
     def __init__(self, order: dict[str, Any], client_arguments: dict[str, Any] | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow has not annotated it
         self.order = order
         self.client_arguments = client_arguments or {}
 

@@ -116,7 +116,11 @@ class SharedKmsBCopies:
 
     def _request(self, source: str, copy: Snapshot | None, visible: frozenset[str]) -> CopyRequest:
         if copy is None:
-            return CopyRequest(source, "unusable", why=f"no KMS-B copy of it is left in {self.account_id}; clear the task of hop 1, too")
+            return CopyRequest(
+                source,
+                "unusable",
+                why=f"no KMS-B copy of it is left in {self.account_id}; clear the task of hop 1, too",
+            )
         lineage = lineage_of(copy, owner_id=self.account_id)
         if copy.state == "pending" or lineage is None:
             return CopyRequest(source, "pending", why=f"its KMS-B copy {copy.snapshot_id} is still {copy.state}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from snapshot_dr_provider.exceptions import SettingsError
-from snapshot_dr_provider.settings import configured_settings_path, load_settings
+from snapshot_dr_provider.settings import Settings, configured_settings_path, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "settings.yaml"
 
@@ -17,7 +19,7 @@ KMS_B = "arn:aws:kms:us-east-1:999999999999:key/b0b0b0b0-0000-4000-8000-00000000
 KMS_C = "arn:aws:kms:us-east-1:999999999999:key/c0c0c0c0-0000-4000-8000-000000000001"
 REPLICA = "mrk-0123456789abcdef0123456789abcdef"
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "organization_id": "o-exampleorga1",
     "dr_account": {"account_id": "999999999999", "aws_conn_id": "aws_dr"},
     "destinations": {"us-east-1": {"kms_b": KMS_B, "kms_c": KMS_C}},
@@ -33,7 +35,7 @@ def changed(*changes):
     data = copy.deepcopy(GOOD)
     for place, value in changes:
         *path, last = place
-        section = data
+        section: Any = data
         for step in path:
             section = section[step] if isinstance(step, int) else section.setdefault(step, {})
         if value is GONE:
@@ -293,7 +295,11 @@ REFUSED = {
     ),
     "account id as a number": (
         [(("accounts", "static", 0, "account_id"), 111111111111)],
-        ["accounts.static[0].account_id", "111111111111 without quotes is a number to YAML", '"111111111111" in quotes'],
+        [
+            "accounts.static[0].account_id",
+            "111111111111 without quotes is a number to YAML",
+            '"111111111111" in quotes',
+        ],
     ),
     "account id too short": (
         [(("dr_account", "account_id"), "99999999999")],
@@ -528,7 +534,7 @@ source_connection:
 
 
 def test_a_leading_zero_is_explained(refusal):
-    """An account id without quotes that YAML takes for an octal number is told with the number that YAML makes of it."""
+    """An account id that YAML takes for an octal number is told with the number that YAML makes of it."""
     text = yaml.safe_dump(GOOD, sort_keys=False).replace("'111111111111'", "012345670123")
     message = refusal(text)
     assert "012345670123 without quotes is a number (1402433619: a leading zero makes it octal) to YAML" in message
@@ -542,12 +548,29 @@ def test_a_key_that_is_there_twice_is_refused(refusal):
     assert "lookback_days: is there twice, on lines 17 and 18" in message
 
 
+def test_the_page_describes_every_setting():
+    """Each setting of each section stands in the table of the page, and the table has no other."""
+    page = (EXAMPLE.parents[1] / "settings.md").read_text(encoding="utf-8")
+    described = {row.split("`")[1].rsplit(".", 1)[-1] for row in page.splitlines() if row.startswith("| `")}
+    assert described == set(setting_names(Settings)) - {"static", "organizations"}
+
+
+def setting_names(kind):
+    """Give the names of the settings of a section and of the sections in it."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, field in kind.model_fields.items():
+            inner = set(setting_names(field.annotation))
+            yield from inner or {name}
+    for argument in get_args(kind):
+        yield from setting_names(argument)
+
+
 class TestFile:
     """What is wrong with the file itself."""
 
     def test_no_such_file(self, tmp_path):
         """The path and the option that named it are told."""
-        with pytest.raises(SettingsError, match="none.yaml does not exist.*AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH"):
+        with pytest.raises(SettingsError, match=r"none\.yaml does not exist.*AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH"):
             load_settings(tmp_path / "none.yaml")
 
     def test_a_directory(self, tmp_path):

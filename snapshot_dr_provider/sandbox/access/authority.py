@@ -42,11 +42,14 @@ class Authority:
         return self._clock()
 
     def seed(self, world: World) -> None:
-        """Forget everything, sessions included, and start again from *world*."""
+        """Forget everything, sessions included, and start again from *world*.
+
+        :raises WorldError: for a key policy that KMS would not store.
+        """
         with self.lock:
             self.identities.seed(world)
             self.directory.seed(world)
-            self.keys.seed(world, self.now())
+            self.keys.seed(world, self.now(), exists=self.identities.exists)
 
     def principal_of(self, access_key_id: str | None, session_token: str | None = None) -> Principal:
         """Return whom the access key stands for; a *session_token* that is given has to belong to it.

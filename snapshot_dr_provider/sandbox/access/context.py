@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from snapshot_dr_provider.sandbox.access.principals import Principal
+from snapshot_dr_provider.sandbox.access.principals import Principal, user_id
 
 
 def principal_context(principal: Principal, now: datetime) -> dict[str, str | tuple[str, ...]]:
@@ -17,6 +17,7 @@ def principal_context(principal: Principal, now: datetime) -> dict[str, str | tu
         "aws:PrincipalArn": principal.arn,
         "aws:PrincipalAccount": principal.account_id,
         "aws:PrincipalType": principal.kind,
+        "aws:userid": user_id(principal),
         "aws:PrincipalIsAWSService": "true" if principal.is_service else "false",
         "aws:ViaAWSService": "false",
         "aws:SecureTransport": "true",

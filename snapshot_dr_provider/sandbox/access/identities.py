@@ -166,18 +166,6 @@ def is_role_arn(text: str) -> bool:
     return _ROLE_ARN.match(text) is not None
 
 
-def user_id(principal: Principal) -> str:
-    """Return the unique id that ``UserId`` and ``aws:userid`` show; the same ARN always has the same."""
-    digest = hashlib.sha256(principal.arn.encode()).hexdigest().upper()[:17]
-    match principal.kind:
-        case "AssumedRole":
-            return f"AROA{digest}:{principal.session_arn.rsplit('/', 1)[-1]}"
-        case "User":
-            return f"AIDA{digest}"
-        case _:
-            return principal.account_id
-
-
 def trust_document(role: Role) -> Mapping[str, Any]:
     """Return the trust policy of *role*, from whom it trusts and the external id it asks for."""
     statement: dict[str, Any] = {

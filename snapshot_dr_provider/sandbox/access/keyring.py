@@ -1,15 +1,18 @@
 """Keep the KMS keys: state, aliases, grants and the policies that were put, with the time from which each counts."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from snapshot_dr_provider.sandbox.access.errors import ApiError
+from snapshot_dr_provider.sandbox.access.key_policies import check_key_policy
 from snapshot_dr_provider.sandbox.access.patterns import ARN_PARTS
 from snapshot_dr_provider.sandbox.access.policy import Context, Document
 from snapshot_dr_provider.sandbox.access.principals import root_arn
+from snapshot_dr_provider.sandbox.decoding import WorldError
 from snapshot_dr_provider.sandbox.world import World
 
 #: The alias of the key that EBS uses when a caller names none.
@@ -98,14 +101,22 @@ class KeyRing:
     def __init__(self) -> None:
         self._keys: dict[str, KeyRecord] = {}
 
-    def seed(self, world: World, now: datetime) -> None:
-        """Start again with the keys of *world*."""
+    def seed(self, world: World, now: datetime, *, exists: Callable[[str], bool]) -> None:
+        """Start again with the keys of *world*; *exists* tells whether a principal does.
+
+        :raises WorldError: for a key policy that KMS would not store.
+        """
         self._keys = {}
         for key in world.keys:
             policy = key.policy if key.policy is not None else default_policy(key.account_id)
             record = KeyRecord(key.account_id, key.region, key.key_id, created=now, enabled=key.enabled)
             record.aliases = [alias if alias.startswith("alias/") else f"alias/{alias}" for alias in key.aliases]
-            record.put_policy(json.dumps(policy), None)
+            text = json.dumps(policy)
+            try:
+                check_key_policy(text, exists=exists)
+            except ApiError as error:
+                raise WorldError(f"the policy of {key.arn}: {error}") from None
+            record.put_policy(text, None)
             self.add(record)
 
     def add(self, record: KeyRecord) -> None:

@@ -1,5 +1,6 @@
 """Name who makes a request."""
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -74,3 +75,15 @@ def role_arn(account_id: str, name: str) -> str:
 def root_arn(account_id: str) -> str:
     """Return the ARN that stands for the account in policies."""
     return f"arn:aws:iam::{account_id}:root"
+
+
+def user_id(principal: Principal) -> str:
+    """Return the unique id that ``UserId`` and ``aws:userid`` show; the same ARN always has the same."""
+    digest = hashlib.sha256(principal.arn.encode()).hexdigest().upper()[:17]
+    match principal.kind:
+        case "AssumedRole":
+            return f"AROA{digest}:{principal.session_arn.rsplit('/', 1)[-1]}"
+        case "User":
+            return f"AIDA{digest}"
+        case _:
+            return principal.account_id

@@ -48,8 +48,13 @@ class JudgedResponse(BaseResponse):
     @property
     def arguments(self) -> dict[str, Any]:
         """Return the parameters of a JSON request."""
-        parsed = json.loads(self.body or "{}")
-        return parsed if isinstance(parsed, dict) else {}
+        try:
+            parsed = json.loads(self.body or "{}")
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise ApiError("SerializationException", "The body of the request is not a JSON object")
+        return parsed
 
     def call_action(self) -> TYPE_RESPONSE:
         """Run the operation while holding the authority, and word its errors in the service's protocol."""

@@ -8,7 +8,8 @@ from moto.core.responses import ActionResult
 
 from snapshot_dr_provider.sandbox.access.authority import denial_message
 from snapshot_dr_provider.sandbox.access.errors import ApiError
-from snapshot_dr_provider.sandbox.access.identities import is_role_arn, trust_document, user_id
+from snapshot_dr_provider.sandbox.access.identities import is_role_arn, trust_document
+from snapshot_dr_provider.sandbox.access.principals import user_id
 from snapshot_dr_provider.sandbox.access.responses import JudgedResponse
 from snapshot_dr_provider.sandbox.world import Role
 

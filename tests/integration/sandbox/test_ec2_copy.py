@@ -141,21 +141,23 @@ def test_share_without_the_key_is_not_enough(cloud: Cloud) -> None:
     assert (shown["State"], shown["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
+MISSING = KMS_B.arn.replace(KMS_B.key_id, "bbbbbbbb-0000-4000-8000-0000000000ff")
+
+
 @pytest.mark.parametrize(
-    ("key", "message"),
+    ("key", "reason"),
     [
-        (DISABLED.arn, f"The specified keyId {DISABLED.arn} is disabled"),
-        (KMS_B.arn.replace("000000000001", "0000000000ff"), "The specified keyId .* is invalid"),
-        (KMS_B.key_id, f"The specified keyId {KMS_B.key_id} is invalid"),
-        ("alias/kms-b", "The specified keyId alias/kms-b is invalid"),
-        (KMS_B_WEST.arn, f"The specified keyId {KMS_B_WEST.arn} is invalid"),
+        (DISABLED.arn, "disabled"),
+        (MISSING, "invalid"),
+        (KMS_B.key_id, "invalid"),
+        ("alias/kms-b", "invalid"),
+        (KMS_B_WEST.arn, "invalid"),
     ],
 )
-def test_unusable_key_is_refused_at_once(cloud: Cloud, key: str, message: str) -> None:
+def test_unusable_key_is_refused_at_once(cloud: Cloud, key: str, reason: str) -> None:
     """A disabled or missing key is refused before there is a copy; ids and aliases are the caller's (aws 2.13, 1.2)."""
-    code, status, text = refusal(cloud.copy, key=key)
-    assert (code, status) == ("InvalidParameterValue", 400)
-    assert text == message or text.endswith("is invalid")
+    expected = ("InvalidParameterValue", 400, f"The specified keyId {key} is {reason}")
+    assert refusal(cloud.copy, key=key) == expected
     assert not [each for each in cloud.control.snapshots() if each["is_copy"]]
 
 

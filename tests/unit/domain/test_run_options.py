@@ -100,7 +100,11 @@ def test_slots_are_those_of_the_region():
 
 def test_several_patterns_of_one_tag_become_several_pairs():
     """Each pattern of a tag key is a filter of its own."""
-    assert tag_filters({"Env": ("prod", "prod-*"), "Team": ("a",)}) == (("Env", "prod"), ("Env", "prod-*"), ("Team", "a"))
+    assert tag_filters({"Env": ("prod", "prod-*"), "Team": ("a",)}) == (
+        ("Env", "prod"),
+        ("Env", "prod-*"),
+        ("Team", "a"),
+    )
 
 
 class TestPeriod:
@@ -173,7 +177,8 @@ class TestParams:
     """What a person asked."""
 
     @pytest.mark.parametrize(
-        "params", [{}, {"day": None, "accounts": None, "snapshot_ids": [], "dry_run": None}, {"day": "", "accounts": ""}]
+        "params",
+        [{}, {"day": None, "accounts": None, "snapshot_ids": [], "dry_run": None}, {"day": "", "accounts": ""}],
     )
     def test_nothing_asked(self, params):
         """Missing, null and empty params ask for nothing."""

@@ -6,6 +6,7 @@ import pytest
 from snapshot_dr_provider.sandbox.access.authority import Authority, denial_message
 from snapshot_dr_provider.sandbox.access.context import via_service_context
 from snapshot_dr_provider.sandbox.access.principals import ExpiredCredentials, Principal, UnknownCredentials
+from snapshot_dr_provider.sandbox.decoding import WorldError
 from snapshot_dr_provider.sandbox.world import Account, Key, Organization, Role, User, World
 
 A, B, OUTSIDER = "111111111111", "222222222222", "333333333333"
@@ -230,27 +231,30 @@ def test_who_an_access_key_stands_for(authority):
         authority.principal_of("AKIAANN0000000000000", "somebody's token")
 
 
-def test_sessions_end(authority, clock):
+def test_sessions_end(authority):
     """A session is good until its end, has its own token, ends with its role and is forgotten by a reset."""
     role = authority.identities.role(COPY)
-    given = authority.identities.open_session(role, "x", (), NOON + timedelta(hours=1))
+
+    def opened(seconds=900):
+        return authority.identities.open_session(role, "x", (), seconds)
+
+    given = opened()
     assert authority.principal_of(given.access_key_id, given.session_token) == CALLERS["copy"]
     with pytest.raises(UnknownCredentials):
         authority.principal_of(given.access_key_id, "")
-    clock.time = NOON + timedelta(hours=1)
-    with pytest.raises(ExpiredCredentials):
-        authority.principal_of(given.access_key_id)
-    clock.time = NOON
+    authority.expire_sessions()
+    for ended in (given, opened(seconds=0)):
+        with pytest.raises(ExpiredCredentials):
+            authority.principal_of(ended.access_key_id, ended.session_token)
+    given = opened()
     authority.delete_role(A, "Copy")
-    with pytest.raises(UnknownCredentials):
-        authority.principal_of(given.access_key_id)
     authority.put_role(role)
     with pytest.raises(UnknownCredentials):
         authority.principal_of(given.access_key_id)
-    again = authority.identities.open_session(role, "x", (), NOON + timedelta(hours=1))
+    given = opened()
     authority.seed(WORLD)
     with pytest.raises(UnknownCredentials):
-        authority.principal_of(again.access_key_id)
+        authority.principal_of(given.access_key_id)
 
 
 def test_organization_paths(authority):
@@ -268,3 +272,11 @@ def test_a_session_policy_limits_a_role_that_a_key_policy_names(authority):
     assert authority.may_use_key(CALLERS["dr"], "kms:DescribeKey", KEY_B.arn, {}).allowed
     assert not authority.may_use_key(narrow, "kms:DescribeKey", KEY_B.arn, {}).allowed
     assert not authority.may_call(narrow, "ec2:CopySnapshot", ["*"], {}).allowed
+
+
+def test_a_world_with_a_malformed_key_policy_is_refused(authority):
+    """A seeded policy is checked as PutKeyPolicy would, and the error names the key (aws 9.1)."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::222222222222:role/Typo"}, "Action": "kms:*"}
+    world = replace(WORLD, keys=(replace(KEY_B, policy={"Statement": [statement]}),))
+    with pytest.raises(WorldError, match=r"key/k-b.*invalid principals"):
+        authority.seed(world)

@@ -1,0 +1,205 @@
+"""
+Several engines over one set of sources, in every interleaving that chance finds.
+
+Each example is one seed: it decides which call happens next, how long it takes, when time passes, what AWS makes of it
+and when an engine is killed and begun again with nothing but its order. A failing example prints what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, currently_in_test_context, given, note, settings
+from hypothesis import strategies as st
+
+from snapshot_dr_provider.domain.copying import Limits, Memory
+from snapshot_dr_provider.domain.lineage import Stage, seniority
+from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
+from snapshot_dr_provider.triggers.copy_engine import CopyEngine, Outcome
+from snapshot_dr_provider.triggers.desk import CopyDesk
+from tests.builders import KMS_B
+from tests.unit.triggers.simulation import Ec2, Simulation, Sources, Weather, source_of
+
+SETTLE = timedelta(seconds=60)
+LAG_SECONDS = 20.0
+LATENCY_SECONDS = 5.0
+"""Longest time from asking to taking effect. Lag and latency together stay well below settle, as they have to."""
+
+PATIENCE = timedelta(hours=12)
+"""Simulated time after the last fault in which all engines have to come to an end."""
+
+SOURCES = [f"snap-s{i}" for i in range(3)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quiet() -> Iterator[None]:
+    """Thousands of rounds are not logged: a failing example tells its own story."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+class Play:
+    """
+    Set up engines over one account, and play.
+
+    :param shared: whether the engines share a desk, as in one triggerer, or have one each, as in several.
+    :param slots: copies in flight that the desks allow.
+    """
+
+    def __init__(self, seed: int, weather: Weather, *, engines: int, shared: bool, slots: int) -> None:
+        self.random = Random(seed)
+        self.loop = Simulation()
+        self.clock = self.loop.clock
+        self.aws = Ec2(self.clock, self.random, weather)
+        self.supply = Sources(self.clock)
+        self._slots = slots
+        self._shared = self._new_desk() if shared else None
+        self._engines = engines
+        self.tasks: list[asyncio.Task[Outcome]] = []
+        self.ended: list[asyncio.Task[Outcome]] = []
+
+    def _new_desk(self) -> CopyDesk:
+        hook = cast("EbsSnapshotHook", self.aws)
+        return CopyDesk(
+            hook, Stage.KMS_B, slots=self._slots, poll_seconds=15, settle=SETTLE, clock=self.clock, random=self.random
+        )
+
+    def _new_engine(self) -> asyncio.Task[Outcome]:
+        limits = Limits(
+            kms_key_arns=frozenset({KMS_B}),
+            max_attempts=self.aws.weather.failures + 1,
+            settle=SETTLE,
+            wait_until=self.clock.now() + PATIENCE,
+        )
+        engine = CopyEngine(self._shared or self._new_desk(), self.supply, limits, self.clock, Memory())
+        sources = self.random.sample(SOURCES, len(SOURCES))
+        return self.loop.create_task(engine.run(sources))
+
+    def play(self, steps: int, kills: int) -> None:
+        """Let so many things happen in bad weather, with so many engines killed; then let it clear up."""
+        try:
+            self.loop.play(self._play(steps, kills))
+        finally:
+            if currently_in_test_context():
+                note("\n".join(self.aws.events))
+
+    async def _play(self, steps: int, kills: int) -> None:
+        self.tasks = [self._new_engine() for _ in range(self._engines)]
+        killing = set(self.random.sample(range(steps), min(kills, steps)))
+        for step in range(steps):
+            await self._step()
+            if step in killing:
+                await self._kill_one()
+        self.aws.weather = replace(self.aws.weather, faults=0.0)
+        until = self.clock.now() + PATIENCE
+        while not all(task.done() for task in self.tasks):
+            assert self.clock.now() < until, "the engines do not come to an end"
+            await self._step()
+        while self.loop.calls:
+            await self._step()
+
+    async def _step(self) -> None:
+        """Let one thing happen: a call, or some time."""
+        await self.loop.breathe()
+        calls = self.loop.calls
+        late = self.clock.now() - timedelta(seconds=LATENCY_SECONDS)
+        overdue = [call for call in calls if call.asked_at <= late]
+        if overdue or (calls and self.random.random() < 0.8):
+            self.loop.happen(self.random.choice(overdue or calls))
+        elif calls:
+            self.clock.advance(self.random.uniform(0, LATENCY_SECONDS / 2))
+        else:
+            # Not a call is under way: time passes up to the next sleeper and sometimes beyond.
+            self.clock.advance(self.clock.seconds_to_next() + self.random.choice([0.0, 0.0, 1.0, 20.0]))
+
+    async def _kill_one(self) -> None:
+        victim = self.random.randrange(len(self.tasks))
+        self.tasks[victim].cancel()
+        self.aws.events.append(f"          kill engine {victim}")
+        await asyncio.wait([self.tasks[victim]])
+        self.tasks[victim] = self._new_engine()
+
+    def check(self) -> None:
+        """Check the laws: exactly one copy, the right one, and none deleted that should have stayed."""
+        assert not self.aws.breaches
+        for source in SOURCES:
+            live = self.aws.live(source)
+            good = [c.snapshot for c in self.aws.copies.values() if source_of(c.snapshot) == source and not c.fails]
+            assert [copy.snapshot_id for copy in live] == [min(good, key=seniority).snapshot_id]
+            assert live[0].state == "completed"
+        for task in self.tasks:
+            outcome = task.result()
+            assert not outcome.failures
+            assert outcome.finished.keys() == set(SOURCES)
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+FAULTS = st.sampled_from([0.0, 0.1, 0.4])
+STEPS = st.integers(0, 120)
+LONG_LASTING = {"shortest_seconds": 2 * (LAG_SECONDS + LATENCY_SECONDS) + 10, "longest_seconds": 600.0}
+"""A copy that takes longer than twice what reads and calls may lag: minutes against seconds, as on AWS."""
+
+fast = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+@fast
+@given(SEEDS, STEPS, st.integers(2, 3), st.booleans(), st.integers(0, 2), FAULTS, st.booleans(), st.integers(0, 4))
+def test_killed_engines_converge_on_one_copy(seed, steps, engines, shared, failures, faults, flaps, kills):
+    """Two or three engines, killed at any point and begun again without memory, end with one copy of each source."""
+    weather = Weather(LAG_SECONDS, flaps=flaps, failures=failures, faults=faults, quota=2, **LONG_LASTING)
+    play = Play(seed, weather, engines=engines, shared=shared, slots=3)
+    play.play(steps, kills)
+    play.check()
+
+
+@fast
+@given(SEEDS, STEPS, st.integers(2, 3), st.booleans(), st.integers(0, 2), FAULTS, st.sampled_from([0.0, 10.0, 90.0]))
+def test_copies_faster_than_reads_converge(seed, steps, engines, shared, failures, faults, longest):
+    """Engines that live on end with one copy of each source even if copies complete before reads show them."""
+    weather = Weather(
+        LAG_SECONDS, shortest_seconds=0.0, longest_seconds=longest, failures=failures, faults=faults, quota=3
+    )
+    play = Play(seed, weather, engines=engines, shared=shared, slots=3)
+    play.play(steps, 0)
+    play.check()
+
+
+@fast
+@given(SEEDS, STEPS, st.integers(1, 3), st.integers(1, 3), FAULTS, st.booleans(), st.integers(0, 4))
+def test_a_shared_desk_stays_below_its_quota(seed, steps, engines, slots, faults, flaps, kills):
+    """Engines at one desk never have more copies in flight than it has slots, whatever is lost or killed."""
+    play = Play(
+        seed, Weather(LAG_SECONDS, flaps=flaps, faults=faults, **LONG_LASTING), engines=engines, shared=True, slots=slots
+    )
+    play.play(steps, kills)
+    play.check()
+    assert play.aws.peak <= slots
+
+
+@fast
+@given(SEEDS, STEPS, st.integers(1, 3), st.integers(0, 2))
+def test_sources_that_become_ready_late_are_copied(seed, steps, engines, kills):
+    """A source that completes hours later, and one that has to be shared first, end with one copy, too."""
+    play = Play(seed, Weather(LAG_SECONDS, faults=0.1, **LONG_LASTING), engines=engines, shared=False, slots=3)
+    play.supply.pending_until[SOURCES[0]] = play.clock.now() + timedelta(hours=2)
+    play.supply.unshared.add(SOURCES[1])
+    play.play(steps, kills)
+    play.check()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_lone_engine_in_fair_weather_starts_each_copy_once(seed):
+    """Without company, lag and faults each source is copied exactly once and nothing is deleted."""
+    play = Play(seed, Weather(), engines=1, shared=True, slots=3)
+    play.play(0, 0)
+    play.check()
+    assert len(play.aws.copies) == len(SOURCES)
+    assert all(copy.deleted_at is None for copy in play.aws.copies.values())
