@@ -32,7 +32,6 @@ def get_provider_info() -> dict[str, object]:
 _OPERATORS = {
     _EBS: ("copy_snapshot_to_kms_b", "rotate_to_kms_c", "plan_copies", "delete_kms_b", "audit"),
     _ORGANIZATIONS: ("list_routes",),
-    _KMS: ("kms_b_window",),
 }
 
 

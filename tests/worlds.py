@@ -1,15 +1,26 @@
-"""Small worlds for tests: some Org-A accounts with snapshots, a DR account with two keys, and the roles to enter them."""
+"""Small worlds for tests: Org-A accounts with snapshots, a DR account with two keys, and the roles to enter them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from snapshot_dr_provider.sandbox import World
-from snapshot_dr_provider.sandbox.world import ALLOW_ALL, Account, Behaviour, Key, Organization, Role, SnapshotSeed, User
+from snapshot_dr_provider.sandbox.world import (
+    ALLOW_ALL,
+    Account,
+    Behaviour,
+    Key,
+    Organization,
+    Role,
+    SnapshotSeed,
+    User,
+)
 
 ORG_A = "o-orga000000001"
 ORG_B = "o-orgb000000001"
@@ -25,27 +36,23 @@ NOW = DAY + timedelta(days=1, minutes=30)
 KMS_B_ID = "b0b0b0b0-0000-4000-8000-000000000001"
 KMS_C_ID = "c0c0c0c0-0000-4000-8000-000000000001"
 
-COPY_ACTIONS = [
-    "ec2:DescribeSnapshots",
-    "ec2:CopySnapshot",
-    "ec2:CreateTags",
-    "ec2:ModifySnapshotAttribute",
-    "ec2:DeleteSnapshot",
-    "kms:DescribeKey",
-    "kms:CreateGrant",
-    "kms:GenerateDataKey*",
-    "kms:ReEncrypt*",
-    "kms:Decrypt",
-]
-COPY_POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": COPY_ACTIONS, "Resource": "*"}],
-}
+EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
+
+
+def example_policy(name: str, region: str = REGION) -> dict[str, Any]:
+    """Read one of the policies that the docs tell people to use, so that every test runs under exactly these."""
+    text = (EXAMPLES / f"{name}.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text.replace("us-east-1", region))
+    return document
+
+
+COPY_POLICY = example_policy("source-role-policy")
+DR_POLICY = example_policy("dr-role-policy")
 
 
 def account_id(number: int) -> str:
-    """Number the Org-A accounts from 1: 111111111111, 222222222222, ..."""
-    return str(number) * 12 if number < 9 else f"{200000000000 + number}"  # noqa: PLR2004  # 999999999999 is the DR account
+    """Give the id of an Org-A account, counted from 1: 111111111111, 222222222222, ..."""
+    return str(number) * 12 if number < 9 else f"{200000000000 + number}"  # 999999999999 is the DR account
 
 
 def kms_arn(owner: str, key_id: str, region: str = REGION) -> str:
@@ -59,26 +66,8 @@ def kms_a_id(account: str) -> str:
 
 
 def org_policy(region: str = REGION) -> dict[str, Any]:
-    """Write the key policy of KMS-B: the DR account, and the organization through EC2 in one Region (aws 2.7)."""
-    in_org = {"aws:PrincipalOrgID": ORG_A}
-    through_ec2 = {"StringEquals": {**in_org, "kms:ViaService": f"ec2.{region}.amazonaws.com"}}
-    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _statement("Root", {"AWS": f"arn:aws:iam::{DR}:root"}, "kms:*"),
-            _statement("OrgDescribe", {"AWS": "*"}, "kms:DescribeKey", {"StringEquals": in_org}),
-            _statement("OrgUse", {"AWS": "*"}, use, through_ec2),
-            _statement(
-                "OrgGrant", {"AWS": "*"}, "kms:CreateGrant", {**through_ec2, "Bool": {"kms:GrantIsForAWSResource": "true"}}
-            ),
-        ],
-    }
-
-
-def _statement(sid: str, principal: Any, action: Any, condition: Any = None) -> dict[str, Any]:
-    statement = {"Sid": sid, "Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}
-    return statement if condition is None else {**statement, "Condition": condition}
+    """Read the key policy of KMS-B: the DR account, and the organization through EC2 in one Region (aws 2.7)."""
+    return example_policy("kms-b-key-policy", region)
 
 
 def source(
@@ -127,7 +116,7 @@ def world(
         ),
         users=(
             User(TOOLING, "airflow", "AKIATOOLING000000000", "secret-of-tooling", (ALLOW_ALL,)),
-            User(DR, "airflow", "AKIADR00000000000000", "secret-of-dr", (COPY_POLICY,)),
+            User(DR, "airflow", "AKIADR00000000000000", "secret-of-dr", (DR_POLICY,)),
         ),
         keys=tuple(keys),
         snapshots=tuple(seeds),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 from snapshot_dr_provider.domain.routes import Route
@@ -22,11 +21,14 @@ class RouteHooks:
 
     :param make: builds a hook from its arguments; a caller that serves many routes passes one that shares.
     :param client_arguments: ``verify`` and ``config`` of the amazon provider's hooks, for all of them.
+
+    Each hook is opened once, so that a stage signs in to an account and Region once.
     """
 
     route: Route
     make: HookFactory = EbsSnapshotHook
     client_arguments: tuple[tuple[str, Any], ...] = ()
+    _opened: dict[tuple[str, str], EbsSnapshotHook] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def sources(self) -> EbsSnapshotHook:
         """Open the Org-A account in the source Region."""
@@ -46,9 +48,7 @@ class RouteHooks:
         if not self.has_dr_account:
             msg = f"{route.label}: no DR account is named; set dr_account_id and dr_aws_conn_id"
             raise ConfigurationError(msg)
-        return self._make(route.dr_conn_id, route.dr_role_arn, route.dr_account_id)(
-            region_name=route.destination_region
-        )
+        return self._open(route.dr_conn_id, route.dr_role_arn, route.dr_account_id, route.destination_region)
 
     @property
     def has_dr_account(self) -> bool:
@@ -74,9 +74,15 @@ class RouteHooks:
 
     def _in_org_a(self, region: str) -> EbsSnapshotHook:
         route = self.route
-        return self._make(route.source_conn_id, route.source_role_arn, route.account_id)(region_name=region)
+        return self._open(route.source_conn_id, route.source_role_arn, route.account_id, region)
 
-    def _make(self, conn_id: str, role_arn: str | None, account_id: str) -> HookFactory:
-        return partial(
-            self.make, conn_id, role_arn=role_arn, expected_account_id=account_id, **dict(self.client_arguments)
-        )
+    def _open(self, conn_id: str, role_arn: str | None, account_id: str, region: str) -> EbsSnapshotHook:
+        if (account_id, region) not in self._opened:
+            self._opened[account_id, region] = self.make(
+                conn_id,
+                role_arn=role_arn,
+                expected_account_id=account_id,
+                region_name=region,
+                **dict(self.client_arguments),
+            )
+        return self._opened[account_id, region]

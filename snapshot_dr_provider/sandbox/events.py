@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from moto.events.models import events_backends
+from moto.sqs.models import sqs_backends
 
 from snapshot_dr_provider.sandbox.ec2.model import Snapshot
 
@@ -15,13 +16,15 @@ _log = logging.getLogger(__name__)
 
 _SOURCE = "aws.ec2"
 _DETAIL_TYPE = "EBS Snapshot Notification"
+#: How often an event is passed on from bus to bus; that there is such a limit is [M] (aws 6.8).
+_MOST_HOPS = 2
 
 
 class Notifications:
     """Collect events while the store is locked, and deliver them once it is not.
 
-    Delivery goes through moto's EventBridge, which matches the rules of the account and fills its SQS targets.
-    Events are kept for the control API whether a rule matched or not.
+    Rules, targets and queues are those of moto's EventBridge and SQS: the whole event goes to SQS queues and to default
+    buses, of other accounts and Regions too. Events are kept for the control API whether a rule matched or not.
     """
 
     def __init__(self) -> None:
@@ -81,7 +84,7 @@ class Notifications:
                 self._waiting.append((due, event))
                 continue
             self._delivered.append(event)
-            _put(event)
+            _put(event, event["account"], event["region"])
 
     def delivered(self, account_id: str | None = None) -> list[dict[str, Any]]:
         """Return the events delivered so far, of one account or of all, in order."""
@@ -102,19 +105,33 @@ class Notifications:
         self._waiting.append((at, event))
 
 
-def _put(event: dict[str, Any]) -> None:
-    entry = {
-        "Source": event["source"],
-        "DetailType": event["detail-type"],
-        "Detail": json.dumps(event["detail"]),
-        "Resources": event["resources"],
-        "Time": datetime.fromisoformat(event["time"]).timestamp(),
-    }
-    backend = events_backends[event["account"]][event["region"]]
-    try:
-        backend.put_events([entry])
-    except NotImplementedError:
-        _log.warning("a rule of %s sends to a target that moto does not deliver to", event["account"])
+def _put(event: dict[str, Any], account_id: str, region: str, hops: int = 0) -> None:
+    """Bring an event to the targets of the matching rules on an account's default bus.
+
+    moto matches; the delivery is ours, because moto leaves the account out of what it puts into a queue and loses the
+    origin when it forwards to another bus. The account in the event stays the one it happened in (aws 6.8).
+    """
+    for rule in list(events_backends[account_id][region].event_buses["default"].rules.values()):
+        # moto types an event more narrowly than it matches one.
+        if rule.state != "ENABLED" or not rule.event_pattern.matches_event(event):  # type: ignore[arg-type]
+            continue
+        for target in list(rule.targets):
+            _send_to_target(event, target, hops)
+
+
+def _send_to_target(event: dict[str, Any], target: dict[str, Any], hops: int) -> None:
+    parts = target["Arn"].split(":")
+    service, region, account_id, resource = parts[2], parts[3], parts[4], parts[-1]
+    transformed = any(name in target for name in ("Input", "InputPath", "InputTransformer"))
+    if service == "sqs" and not transformed and resource in sqs_backends[account_id][region].queues:
+        group = target.get("SqsParameters", {}).get("MessageGroupId")
+        sqs_backends[account_id][region].send_message(
+            queue_name=resource, message_body=json.dumps(event), group_id=group
+        )
+    elif service == "events" and resource == "event-bus/default" and hops < _MOST_HOPS:
+        _put(event, account_id, region, hops + 1)
+    else:
+        _log.warning("the sandbox does not deliver to the event target %s", target["Arn"])
 
 
 def _origin(snapshot: Snapshot) -> str:

@@ -8,6 +8,7 @@ from moto.core.base_backend import BackendDict
 from snapshot_dr_provider.sandbox.access.authority import Authority
 from snapshot_dr_provider.sandbox.clock import Clock
 from snapshot_dr_provider.sandbox.counters import Counters
+from snapshot_dr_provider.sandbox.decoding import WorldError
 from snapshot_dr_provider.sandbox.ec2 import seeding
 from snapshot_dr_provider.sandbox.ec2.endpoint import Ec2Endpoint
 from snapshot_dr_provider.sandbox.ec2.model import Snapshot
@@ -34,18 +35,26 @@ class Simulation:
     def reset(self, world: World | None = None) -> None:
         """Go back to *world*, or to the one given at the start: state, clock, lag, faults and counters.
 
-        :raises WorldError: for a world that contradicts itself.
+        :raises WorldError: for a world that contradicts itself; the sandbox then goes back to the one before.
         """
         target = world or self._first
+        try:
+            self._load(target)
+        except WorldError:
+            if target is not self._current:
+                self._load(self._current)
+            raise
+        self._current = target
+
+    def _load(self, world: World) -> None:
         with self.store.lock:
-            self.clock.reset(target.behaviour.clock, target.behaviour.clock_rate)
+            self.clock.reset(world.behaviour.clock, world.behaviour.clock_rate)
             self.faults.clear()
             self.counters.clear()
             self.notifications.clear()
             BackendDict.reset()
-            self.authority.seed(target)
-            seeding.seed(self.store, self.authority, target)
-        self._current = target
+            self.authority.seed(world)
+            seeding.seed(self.store, self.authority, world)
 
     def tick(self) -> None:
         """Let what is due happen: pending snapshots end, and events go out."""

@@ -7,11 +7,7 @@ import pytest
 from snapshot_dr_provider import exceptions
 from snapshot_dr_provider.exceptions import AwsError, SnapshotDrError
 
-TREE = [
-    member
-    for _, member in inspect.getmembers(exceptions, inspect.isclass)
-    if issubclass(member, SnapshotDrError)
-]
+TREE = [member for _, member in inspect.getmembers(exceptions, inspect.isclass) if issubclass(member, SnapshotDrError)]
 PASSING = {"QuotaExceededError", "ThrottledError", "ServiceError", "AmbiguousAnswerError"}
 
 
@@ -47,4 +43,4 @@ def test_the_drawn_tree_is_the_tree():
         depth = len(branch) // 4
         parents[depth:] = [name]
         drawn[name] = parents[depth - 1] if depth else "Exception"
-    assert drawn == {kind.__name__: kind.__base__.__name__ for kind in TREE}
+    assert drawn == {kind.__name__: kind.__bases__[0].__name__ for kind in TREE}

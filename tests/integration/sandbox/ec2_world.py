@@ -114,15 +114,15 @@ def _session() -> boto3.Session:
 
 
 @cache
-def _client(service: str, region: str, endpoint_url: str, key: str, secret: str, token: str | None) -> Any:
+def _client(service: str, region: str, endpoint_url: str, credentials: tuple[str, str, str | None]) -> Any:
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20, max_pool_connections=40)
     return _session().client(
         service,
         region_name=region,
         endpoint_url=endpoint_url,
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        aws_session_token=token,
+        aws_access_key_id=credentials[0],
+        aws_secret_access_key=credentials[1],
+        aws_session_token=credentials[2],
         config=config,
     )
 
@@ -135,7 +135,7 @@ class Cloud:
 
     def client(self, service: str, account_id: str = A, region: str = EAST) -> Any:
         """Return a client of the account's administrator."""
-        return _client(service, region, self.sandbox.endpoint_url, f"AKIA{account_id}ADMN", "secret", None)
+        return _client(service, region, self.sandbox.endpoint_url, (f"AKIA{account_id}ADMN", "secret", None))
 
     def ec2(self, account_id: str = A, region: str = EAST) -> Any:
         """Return an EC2 client of the account's administrator."""
@@ -148,7 +148,7 @@ class Cloud:
         arn = f"arn:aws:iam::{account_id}:role/Worker"
         answer = self.client("sts", account_id).assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
         keys = answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"]
-        return _client("ec2", EAST, self.sandbox.endpoint_url, *keys)
+        return _client("ec2", EAST, self.sandbox.endpoint_url, keys)
 
     def copy(self, source: str = SNAP, *, client: Any = None, key: str | None = KMS_B.arn, **more: Any) -> str:
         """Start a copy, by account A under KMS-B unless said otherwise, and return its id."""
@@ -174,7 +174,9 @@ class Cloud:
 
     def show(self, snapshot_id: str, account_id: str = A, region: str = EAST) -> dict[str, Any]:
         """Return a snapshot as DescribeSnapshots shows it."""
-        found: dict[str, Any] = self.ec2(account_id, region).describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0]
+        found: dict[str, Any] = self.ec2(account_id, region).describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][
+            0
+        ]
         return found
 
     def truth(self, snapshot_id: str) -> dict[str, Any]:

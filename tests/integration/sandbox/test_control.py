@@ -8,7 +8,6 @@ from snapshot_dr_provider.sandbox import Sandbox, SandboxControl
 from snapshot_dr_provider.sandbox.client import SandboxControlError
 from snapshot_dr_provider.sandbox.world import VolumeSeed
 from tests.integration.sandbox.ec2_world import (
-    A,
     A2,
     DR,
     EAST,
@@ -17,6 +16,7 @@ from tests.integration.sandbox.ec2_world import (
     OUTSIDER,
     SNAP,
     VOLUME,
+    A,
     Cloud,
     make_world,
     refusal,
@@ -158,7 +158,7 @@ def test_one_sandbox_in_a_process(sandbox: Sandbox) -> None:
     """A second sandbox in the same process is refused, because moto's registries are global."""
     with pytest.raises(RuntimeError, match="another sandbox"):
         Sandbox(make_world()).start()
-    assert SandboxControl(sandbox.endpoint_url).now()
+    assert SandboxControl(sandbox.endpoint_url).calls() == {"by_action": {}, "by_account": {}}
 
 
 def test_seeded_volume_is_described(cloud: Cloud) -> None:

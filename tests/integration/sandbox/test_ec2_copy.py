@@ -6,7 +6,6 @@ import pytest
 
 from snapshot_dr_provider.sandbox.world import PLACEHOLDER_VOLUME_ID
 from tests.integration.sandbox.ec2_world import (
-    A,
     A2,
     DISABLED,
     DR,
@@ -25,6 +24,7 @@ from tests.integration.sandbox.ec2_world import (
     SNAP_PLAIN,
     UNKNOWN,
     WEST,
+    A,
     Cloud,
     deny,
     make_world,
@@ -290,7 +290,11 @@ def test_time_based_copy(cloud: Cloud) -> None:
     snapshot_id = cloud.copy(CompletionDurationMinutes=15)
     cloud.control.advance(900)
     shown = cloud.show(snapshot_id)
-    assert (shown["State"], shown["TransferType"], shown["CompletionDurationMinutes"]) == ("completed", "time-based", 15)
+    assert (shown["State"], shown["TransferType"], shown["CompletionDurationMinutes"]) == (
+        "completed",
+        "time-based",
+        15,
+    )
 
 
 def test_slots_are_limited_per_account_and_region(cloud: Cloud) -> None:

@@ -1,7 +1,7 @@
 from datetime import timedelta
+from typing import Any
 
 from tests.integration.sandbox.ec2_world import (
-    A,
     A2,
     DR,
     KMS_A,
@@ -13,6 +13,7 @@ from tests.integration.sandbox.ec2_world import (
     UNKNOWN,
     VOLUME,
     VOLUME_PLAIN,
+    A,
     Cloud,
     deny,
     refusal,
@@ -94,13 +95,13 @@ def test_delete_dry_run(cloud: Cloud) -> None:
     assert cloud.show(SNAP)["State"] == "completed"
 
 
-def restored(cloud: Cloud, snapshot_id: str, client: object = None, **more: object) -> str:
+def restored(cloud: Cloud, snapshot_id: str, client: Any = None, **more: object) -> str:
     """Create a volume from a snapshot and return the state that it ends in."""
     ec2 = client or cloud.ec2()
-    volume = ec2.create_volume(SnapshotId=snapshot_id, AvailabilityZone="us-east-1a", **more)  # type: ignore[attr-defined]
+    volume = ec2.create_volume(SnapshotId=snapshot_id, AvailabilityZone="us-east-1a", **more)
     assert volume["State"] == "creating"
     cloud.control.advance(5)
-    found: str = ec2.describe_volumes(VolumeIds=[volume["VolumeId"]])["Volumes"][0]["State"]  # type: ignore[attr-defined]
+    found: str = ec2.describe_volumes(VolumeIds=[volume["VolumeId"]])["Volumes"][0]["State"]
     return found
 
 

@@ -3,7 +3,6 @@ from datetime import timedelta
 import pytest
 
 from tests.integration.sandbox.ec2_world import (
-    A,
     A2,
     DR,
     NOW,
@@ -14,6 +13,7 @@ from tests.integration.sandbox.ec2_world import (
     SNAP_PLAIN,
     UNKNOWN,
     VOLUME_EBS,
+    A,
     Cloud,
     refusal,
     seed,

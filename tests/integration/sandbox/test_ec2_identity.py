@@ -2,7 +2,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.sandbox.ec2_world import A, DR, EAST, KMS_C, SNAP, VOLUME, Cloud, deny, policy, refusal
+from tests.integration.sandbox.ec2_world import DR, EAST, KMS_C, SNAP, VOLUME, A, Cloud, deny, policy, refusal
 
 TAGS = [{"ResourceType": "snapshot", "Tags": [{"Key": "team", "Value": "dr"}]}]
 SOURCE_ARN = f"arn:aws:ec2:{EAST}::snapshot/{SNAP}"
@@ -46,7 +46,7 @@ def allowed(*statements: dict) -> dict:
     ],
 )
 def test_each_action_is_authorized(cloud: Cloud, action: str, call: str, arguments: dict) -> None:
-    """An action that the identity policies deny is UnauthorizedOperation and names itself; without the Deny it works."""
+    """An action that the identity policies deny is UnauthorizedOperation and is named; else it works."""
     code, status, message = refusal(getattr(cloud.ec2_with(deny(action)), call), **arguments)
     assert (code, status) == ("UnauthorizedOperation", 403)
     assert action in message
@@ -71,7 +71,9 @@ def test_copy_is_authorized_on_both_snapshots(cloud: Cloud) -> None:
 
 def test_explicit_deny_on_the_source_makes_nothing(cloud: Cloud) -> None:
     """A Deny on the source snapshot alone refuses the call at once (aws 3.6)."""
-    assert refusal(cloud.copy, client=cloud.ec2_with(deny("ec2:CopySnapshot", SOURCE_ARN)))[0] == "UnauthorizedOperation"
+    assert (
+        refusal(cloud.copy, client=cloud.ec2_with(deny("ec2:CopySnapshot", SOURCE_ARN)))[0] == "UnauthorizedOperation"
+    )
     assert not [each for each in cloud.control.snapshots() if each["is_copy"]]
 
 
@@ -104,7 +106,12 @@ def test_tags_on_creation_need_their_own_permission(cloud: Cloud) -> None:
 def test_request_tags_can_be_demanded(cloud: Cloud) -> None:
     """aws:RequestTag tells what the call would tag the new snapshot with."""
     demand = {"StringEquals": {"aws:RequestTag/team": "dr"}}
-    new = {"Effect": "Allow", "Action": ["ec2:CopySnapshot", "ec2:CreateTags"], "Resource": NEW_ARN, "Condition": demand}
+    new = {
+        "Effect": "Allow",
+        "Action": ["ec2:CopySnapshot", "ec2:CreateTags"],
+        "Resource": NEW_ARN,
+        "Condition": demand,
+    }
     source = {"Effect": "Allow", "Action": "ec2:CopySnapshot", "Resource": SOURCE_ARN}
     worker = cloud.ec2_with(allowed(new, source))
     cloud.copy(client=worker, TagSpecifications=TAGS)

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.integration.sandbox.ec2_world import A, DR, EAST, KMS_A, KMS_B, KMS_C, KMS_C2, SNAP, Cloud, seed
+from tests.integration.sandbox.ec2_world import DR, EAST, KMS_A, KMS_B, KMS_C, KMS_C2, SNAP, A, Cloud, seed
 
 DAY_2 = "snap-000000000000000b2"
 
@@ -15,7 +15,9 @@ def days(cloud: Cloud) -> Cloud:
 def is_incremental(cloud: Cloud, snapshot_id: str) -> bool:
     """Tell what the sandbox and its event say; they have to agree (aws 4.5)."""
     found = next(
-        each for each in cloud.control.events() if snapshot_id in str(each["resources"]) and "incremental" in each["detail"]
+        each
+        for each in cloud.control.events()
+        if snapshot_id in str(each["resources"]) and "incremental" in each["detail"]
     )
     assert found["detail"]["incremental"] == ("true" if cloud.truth(snapshot_id)["incremental"] else "false")
     return found["detail"]["incremental"] == "true"

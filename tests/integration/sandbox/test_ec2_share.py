@@ -1,7 +1,6 @@
 import pytest
 
 from tests.integration.sandbox.ec2_world import (
-    A,
     A2,
     DR,
     KMS_B,
@@ -10,6 +9,7 @@ from tests.integration.sandbox.ec2_world import (
     SNAP_PENDING,
     SNAP_PLAIN,
     UNKNOWN,
+    A,
     Cloud,
     deny,
     refusal,
@@ -53,9 +53,7 @@ def test_reset_takes_everything_back(cloud: Cloud) -> None:
 def test_reset_of_a_pending_snapshot(cloud: Cloud) -> None:
     """A pending snapshot may be reset, and an account removed from it (aws 1.6)."""
     cloud.ec2().reset_snapshot_attribute(SnapshotId=SNAP_PENDING, **ATTRIBUTE)
-    cloud.ec2().modify_snapshot_attribute(
-        SnapshotId=SNAP_PENDING, OperationType="remove", UserIds=[DR], **ATTRIBUTE
-    )
+    cloud.ec2().modify_snapshot_attribute(SnapshotId=SNAP_PENDING, OperationType="remove", UserIds=[DR], **ATTRIBUTE)
     assert permissions(cloud, SNAP_PENDING) == []
 
 
@@ -112,9 +110,7 @@ def test_sharer_has_to_describe_both_keys(cloud: Cloud, key: str) -> None:
     copy = cloud.copied()
     arn = KMS_B.arn if key == "the copy's" else cloud.show(SNAP_EBS)["KmsKeyId"]
     worker = cloud.ec2_with(deny("kms:DescribeKey", arn))
-    found = refusal(
-        worker.modify_snapshot_attribute, SnapshotId=copy, OperationType="add", UserIds=[DR], **ATTRIBUTE
-    )
+    found = refusal(worker.modify_snapshot_attribute, SnapshotId=copy, OperationType="add", UserIds=[DR], **ATTRIBUTE)
     assert found == ("AuthFailure", 403, f"Not authorized to use key {arn}")
 
 

@@ -1,6 +1,6 @@
 import json
 
-from tests.integration.sandbox.ec2_world import A, DR, EAST, KMS_B, KMS_B_WEST, SNAP, SNAP_PENDING, VOLUME, WEST, Cloud
+from tests.integration.sandbox.ec2_world import DR, EAST, KMS_B, KMS_B_WEST, SNAP, SNAP_PENDING, VOLUME, WEST, A, Cloud
 
 
 def odd(kind: str, resource_id: str, region: str = EAST) -> str:
@@ -88,17 +88,35 @@ def test_events_come_in_the_order_of_time(cloud: Cloud) -> None:
     assert ended == [odd("snapshot", each) for each in (fast, slow, SNAP_PENDING)]
 
 
+def test_rule_forwards_to_another_account(cloud: Cloud) -> None:
+    """A rule sends an event on to another account's bus, where it still bears the account it happened in (aws 6.8)."""
+    queue = make_queue(cloud, DR, {"source": ["aws.ec2"]})
+    cloud.client("events").put_rule(Name="forward", EventPattern=json.dumps({"source": ["aws.ec2"]}))
+    bus = f"arn:aws:events:{EAST}:{DR}:event-bus/default"
+    cloud.client("events").put_targets(Rule="forward", Targets=[{"Id": "bus", "Arn": bus}])
+    copy = cloud.copied()
+    messages = cloud.client("sqs", DR).receive_message(QueueUrl=queue)["Messages"]
+    body = json.loads(messages[0]["Body"])
+    assert (body["account"], body["resources"]) == (A, [odd("snapshot", copy)])
+
+
+def make_queue(cloud: Cloud, account_id: str, pattern: dict) -> str:
+    """Make a queue and a rule that fills it; return the queue's URL."""
+    events, sqs = cloud.client("events", account_id), cloud.client("sqs", account_id)
+    queue: str = sqs.create_queue(QueueName="dr")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="to-queue", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="to-queue", Targets=[{"Id": "queue", "Arn": arn}])
+    return queue
+
+
 def test_rule_delivers_to_a_queue(cloud: Cloud) -> None:
     """An EventBridge rule on the event pattern puts the event into its SQS queue, and no other event (aws 6.7)."""
-    events, sqs = cloud.client("events"), cloud.client("sqs")
-    queue = sqs.create_queue(QueueName="dr")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     pattern = {"source": ["aws.ec2"], "detail": {"event": ["createSnapshot"], "result": ["succeeded"]}}
-    events.put_rule(Name="completed", EventPattern=json.dumps(pattern))
-    events.put_targets(Rule="completed", Targets=[{"Id": "queue", "Arn": arn}])
+    queue = make_queue(cloud, A, pattern)
     cloud.copied(key=KMS_B.arn)
     snapshot_id = cloud.ec2().create_snapshot(VolumeId=VOLUME)["SnapshotId"]
-    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    messages = cloud.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
     assert len(messages) == 1
     body = json.loads(messages[0]["Body"])
     assert (body["account"], body["detail"]["snapshot_id"]) == (A, odd("snapshot", snapshot_id))

@@ -7,7 +7,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ConnectionClosedError
 
 from snapshot_dr_provider.sandbox.client import SandboxControlError
-from tests.integration.sandbox.ec2_world import A, A2, DR, EAST, KMS_B, SNAP, Cloud, refusal
+from tests.integration.sandbox.ec2_world import A2, DR, EAST, KMS_B, SNAP, A, Cloud, refusal
 
 
 def copies(cloud: Cloud) -> int:

@@ -9,7 +9,9 @@ from tests.integration.sandbox.ec2_world import make_world
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 ACCOUNT = 'accounts: [{id: "111111111111", name: a}]\n'
-SNAPSHOT = "account_id: '111111111111', region: us-east-1, snapshot_id: snap-0000000a, volume_id: vol-0000000a, size_gib: 1"
+SNAPSHOT = (
+    "account_id: '111111111111', region: us-east-1, snapshot_id: snap-0000000a, volume_id: vol-0000000a, size_gib: 1"
+)
 
 
 def test_world_survives_yaml() -> None:
@@ -62,7 +64,8 @@ def test_times(text: str, expected: datetime) -> None:
         ('accounts: [{id: "111111111111"}]\n', r"world\.accounts\[0\]: missing name"),
         ('accounts: [{id: "111111111111", name: a, colour: red}]\n', r"unknown colour; known are id, name"),
         ("organisations: []\n", "unknown organisations"),
-        (ACCOUNT + ACCOUNT.replace("accounts", "users"), "missing account_id"),
+        (ACCOUNT + ACCOUNT.replace("accounts", "users"), "unknown id; known are account_id"),
+        (f"{ACCOUNT}users: [{{name: a}}]\n", r"world\.users\[0\]: missing account_id, access_key_id"),
         (f"{ACCOUNT}snapshots: [{{{SNAPSHOT}, start_time: soon}}]\n", r"snapshots\[0\]\.start_time: expected a time"),
         (f"{ACCOUNT}snapshots: [{{{SNAPSHOT}, start_time: 1h ago, state: broken}}]\n", "one of completed, pending"),
         (

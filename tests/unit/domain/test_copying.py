@@ -338,7 +338,8 @@ def test_a_live_copy_is_removed_only_for_a_completed_senior(request_, copies, me
     """What is removed is a failed copy, or a completed one whose survivor is completed and stays."""
     made = decide(request_, *copies, memory=memory)
     for gone in made.remove:
-        stays = [c for c in copies if c.state == "completed" and c not in made.remove and seniority(c) < seniority(gone)]
+        completed = [c for c in copies if c.state == "completed" and c not in made.remove]
+        stays = [c for c in completed if seniority(c) < seniority(gone)]
         assert gone.state == "error" or (gone.state == "completed" and stays)
 
 
@@ -357,7 +358,7 @@ def _apply(
     gone = memory.removed | {c.snapshot_id for c in made.remove}
     done = [replace(c, state="completed", kms_key_arn=KMS_B) if c.state == "pending" else c for c in copies]
     new = [copy(f"snap-n{step}", hours=30 + step) for _ in made.start]
-    ready = {source: READY for source in (*made.awaited, *(request.source_snapshot_id for request in made.prepare))}
+    ready = dict.fromkeys((*made.awaited, *(request.source_snapshot_id for request in made.prepare)), READY)
     after = replace(memory, removed=gone)
     return [c for c in done if c.snapshot_id not in gone] + new, after, {**requests, **ready}
 

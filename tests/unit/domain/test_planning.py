@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def plan(*sources: Snapshot, b=(), c=(), selection: Selection = DAY, retention="
     return plan_copies(sources, b, c, selection, ORIGIN, retention)
 
 
-def kms_b(source_id="snap-1", copy_id="snap-b", *, of: Mapping[str, object] | None = None, **changes) -> Snapshot:
+def kms_b(source_id="snap-1", copy_id="snap-b", *, of: Mapping[str, Any] | None = None, **changes) -> Snapshot:
     """Build a KMS-B copy; ``of`` changes its lineage."""
     return copy(copy_id, lineage(source_id, **(of or {})), **changes)
 
@@ -228,9 +229,7 @@ def test_an_unfit_newest_does_not_stand_in_the_way():
 
 def test_a_missed_source_behind_a_copied_one_is_not_made_up_for():
     """Where a newer snapshot of the volume was copied by an earlier run, an older one is not the newest."""
-    made = plan(
-        source("snap-1", at(days=-2)), source("snap-2", at(days=-1)), c=[kms_c("snap-2")], selection=NEWEST
-    )
+    made = plan(source("snap-1", at(days=-2)), source("snap-2", at(days=-1)), c=[kms_c("snap-2")], selection=NEWEST)
     assert made.not_wanted == {"snap-1": "not the newest of its volume", "snap-2": "copied by an earlier run"}
 
 
@@ -241,7 +240,10 @@ def test_named_snapshots_are_wanted_whatever_their_age_and_no_others():
     """With snapshot_ids, just these are wanted, however old, and be they not the newest of their volume."""
     selection = Selection(at(0), at(24), snapshot_ids=frozenset({"snap-1", "snap-2"}), scope="newest_per_volume")
     made = plan(
-        source("snap-1", at(days=-400)), source("snap-2", at(days=9)), source("snap-3"), b=[kms_b("snap-4")],
+        source("snap-1", at(days=-400)),
+        source("snap-2", at(days=9)),
+        source("snap-3"),
+        b=[kms_b("snap-4")],
         selection=selection,
     )
     assert set(made.wanted) == {"snap-1", "snap-2"}
@@ -313,13 +315,15 @@ def test_kms_b_copies_come_in_the_order_of_their_sources():
     assert list(made.wanted) == ["snap-9", "snap-1"]
 
 
-# kms_b_retention: newest_per_volume
+# Retention: the newest KMS-B copy of each volume stays
 
 
 def test_the_copy_that_is_kept_for_the_next_one_is_not_unfinished():
     """Under newest_per_volume the newest KMS-B copy of a volume brings nothing back once its successor is verified."""
     old, new = source("snap-1", at(days=-2)), source("snap-2", at(days=-1))
-    copies = [kms_b(s.snapshot_id, f"snap-b-{s.snapshot_id}", of={"source_start_time": s.start_time}) for s in (old, new)]
+    copies = [
+        kms_b(s.snapshot_id, f"snap-b-{s.snapshot_id}", of={"source_start_time": s.start_time}) for s in (old, new)
+    ]
     done = [kms_c("snap-1", "snap-c1"), kms_c("snap-2", "snap-c2")]
     made = plan(old, new, b=copies, c=done, retention="newest_per_volume")
     assert set(made.wanted) == {"snap-1"}
@@ -355,9 +359,7 @@ def test_the_newest_copy_of_each_volume_is_told_by_its_source():
     pending = kms_b("snap-3", "snap-b3", of={"source_start_time": at(11)}, state="pending")
     foreign = kms_b("snap-4", "snap-b4", of={"source_start_time": at(12)}, description="")
     other_volume = kms_b("snap-5", "snap-b5", of={"source_volume_id": "vol-2"})
-    nameless = [
-        kms_b(f"snap-{i}", f"snap-b{i}", of={"source_volume_id": PLACEHOLDER_VOLUME_ID}) for i in (6, 7)
-    ]
+    nameless = [kms_b(f"snap-{i}", f"snap-b{i}", of={"source_volume_id": PLACEHOLDER_VOLUME_ID}) for i in (6, 7)]
     named = newest_kms_b_copies([newer, older, pending, foreign, other_volume, *nameless], ORG_A)
     assert named == {"snap-b2", "snap-b5", "snap-b6", "snap-b7"}
 

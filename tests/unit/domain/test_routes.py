@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -46,8 +47,9 @@ def test_a_route_comes_back_from_xcom_as_it_was(route):
 
 
 def test_a_route_is_called_by_its_account_and_region():
-    """The label is what people look for in the grid."""
-    assert PLAIN.label == "payments-prod (111111111111) us-east-1"
+    """The label is what people look for in the grid; it names the destination where that is another Region."""
+    assert PLAIN.label == "payments-prod (111111111111) us-east-1 to eu-west-1"
+    assert replace(PLAIN, destination_region="us-east-1").label == "payments-prod (111111111111) us-east-1"
 
 
 def test_what_may_be_left_out_has_no_value():

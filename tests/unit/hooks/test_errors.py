@@ -102,7 +102,7 @@ def test_a_lost_answer_leaves_open_whether_the_call_took_effect(error):
     "error", [EndpointConnectionError(endpoint_url=URL, error="refused"), ConnectTimeoutError(endpoint_url=URL)]
 )
 def test_what_was_not_sent_took_no_effect(error):
-    """Where no connection came about, nothing was sent: the call may be repeated at once even if it changes something."""
+    """Where no connection came about nothing was sent: any call may be repeated."""
     assert type(raised_for(error, changes_something=True)) is ServiceError
 
 

@@ -8,7 +8,8 @@ from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.hooks.wire import read_snapshot, write_filters, write_tags
 from tests.builders import KMS_B, ORG_A
 
-MINIMUM = {"SnapshotId": "snap-1", "OwnerId": ORG_A, "State": "pending", "StartTime": datetime(2026, 11, 22, tzinfo=UTC)}
+MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
+MINIMUM = {"SnapshotId": "snap-1", "OwnerId": ORG_A, "State": "pending", "StartTime": MIDNIGHT}
 
 
 def test_a_whole_answer_is_read():

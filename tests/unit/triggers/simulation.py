@@ -187,7 +187,7 @@ class Ec2:
 
     clock: SimulatedClock
     random: Random
-    weather: Weather = Weather()  # noqa: RUF009  # frozen
+    weather: Weather = Weather()
     copies: dict[str, Copy] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
@@ -246,7 +246,7 @@ class Ec2:
         now = self.clock.now()
         weather = self.weather
         copy_id = f"snap-{self.random.randrange(16**6):06x}"
-        takes = seconds if seconds is not None else self.random.uniform(weather.shortest_seconds, weather.longest_seconds)
+        takes = self.random.uniform(weather.shortest_seconds, weather.longest_seconds) if seconds is None else seconds
         failed = sum(c.fails for c in self.copies.values() if c.lineage.source_snapshot_id == of.source_snapshot_id)
         self.copies[copy_id] = Copy(
             snapshot=Snapshot(

@@ -144,52 +144,80 @@ class Play:
 SEEDS = st.integers(0, 2**32 - 1)
 FAULTS = st.sampled_from([0.0, 0.1, 0.4])
 STEPS = st.integers(0, 120)
-LONG_LASTING = {"shortest_seconds": 2 * (LAG_SECONDS + LATENCY_SECONDS) + 10, "longest_seconds": 600.0}
-"""A copy that takes longer than twice what reads and calls may lag: minutes against seconds, as on AWS."""
+KILLS = st.integers(0, 4)
+FAILURES = st.integers(0, 2)
+BAD_WEATHER = Weather(
+    LAG_SECONDS, shortest_seconds=2 * (LAG_SECONDS + LATENCY_SECONDS) + 10, longest_seconds=600, quota=2
+)
+"""A copy takes longer than twice what reads and calls may lag: minutes against seconds, as on AWS."""
 
-fast = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(
+    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
-@fast
-@given(SEEDS, STEPS, st.integers(2, 3), st.booleans(), st.integers(0, 2), FAULTS, st.booleans(), st.integers(0, 4))
-def test_killed_engines_converge_on_one_copy(seed, steps, engines, shared, failures, faults, flaps, kills):
+@thorough
+@given(
+    seed=SEEDS,
+    steps=STEPS,
+    engines=st.integers(2, 3),
+    shared=st.booleans(),
+    failures=FAILURES,
+    faults=FAULTS,
+    flaps=st.booleans(),
+    kills=KILLS,
+)
+def test_killed_engines_converge_on_one_copy(*, seed, steps, engines, shared, failures, faults, flaps, kills):
     """Two or three engines, killed at any point and begun again without memory, end with one copy of each source."""
-    weather = Weather(LAG_SECONDS, flaps=flaps, failures=failures, faults=faults, quota=2, **LONG_LASTING)
+    weather = replace(BAD_WEATHER, flaps=flaps, failures=failures, faults=faults)
     play = Play(seed, weather, engines=engines, shared=shared, slots=3)
     play.play(steps, kills)
     play.check()
 
 
-@fast
-@given(SEEDS, STEPS, st.integers(2, 3), st.booleans(), st.integers(0, 2), FAULTS, st.sampled_from([0.0, 10.0, 90.0]))
-def test_copies_faster_than_reads_converge(seed, steps, engines, shared, failures, faults, longest):
+@thorough
+@given(
+    seed=SEEDS,
+    steps=STEPS,
+    engines=st.integers(2, 3),
+    shared=st.booleans(),
+    failures=FAILURES,
+    faults=FAULTS,
+    longest=st.sampled_from([0.0, 10.0, 90.0]),
+)
+def test_copies_faster_than_reads_converge(*, seed, steps, engines, shared, failures, faults, longest):
     """Engines that live on end with one copy of each source even if copies complete before reads show them."""
-    weather = Weather(
-        LAG_SECONDS, shortest_seconds=0.0, longest_seconds=longest, failures=failures, faults=faults, quota=3
-    )
+    weather = replace(BAD_WEATHER, shortest_seconds=0, longest_seconds=longest, failures=failures, faults=faults)
     play = Play(seed, weather, engines=engines, shared=shared, slots=3)
     play.play(steps, 0)
     play.check()
 
 
-@fast
-@given(SEEDS, STEPS, st.integers(1, 3), st.integers(1, 3), FAULTS, st.booleans(), st.integers(0, 4))
-def test_a_shared_desk_stays_below_its_quota(seed, steps, engines, slots, faults, flaps, kills):
+@thorough
+@given(
+    seed=SEEDS,
+    steps=STEPS,
+    engines=st.integers(1, 3),
+    slots=st.integers(1, 3),
+    faults=FAULTS,
+    flaps=st.booleans(),
+    kills=KILLS,
+)
+def test_a_shared_desk_stays_below_its_quota(*, seed, steps, engines, slots, faults, flaps, kills):
     """Engines at one desk never have more copies in flight than it has slots, whatever is lost or killed."""
-    play = Play(
-        seed, Weather(LAG_SECONDS, flaps=flaps, faults=faults, **LONG_LASTING), engines=engines, shared=True, slots=slots
-    )
+    weather = replace(BAD_WEATHER, flaps=flaps, faults=faults, quota=None)
+    play = Play(seed, weather, engines=engines, shared=True, slots=slots)
     play.play(steps, kills)
     play.check()
     assert play.aws.peak <= slots
 
 
-@fast
-@given(SEEDS, STEPS, st.integers(1, 3), st.integers(0, 2))
-def test_sources_that_become_ready_late_are_copied(seed, steps, engines, kills):
-    """A source that completes hours later, and one that has to be shared first, end with one copy, too."""
-    play = Play(seed, Weather(LAG_SECONDS, faults=0.1, **LONG_LASTING), engines=engines, shared=False, slots=3)
-    play.supply.pending_until[SOURCES[0]] = play.clock.now() + timedelta(hours=2)
+@settings(thorough, max_examples=40)
+@given(seed=SEEDS, steps=STEPS, engines=st.integers(1, 3), kills=st.integers(0, 2))
+def test_sources_that_become_ready_late_are_copied(*, seed, steps, engines, kills):
+    """A source that completes a while later, and one that has to be shared first, end with one copy, too."""
+    play = Play(seed, replace(BAD_WEATHER, faults=0.1), engines=engines, shared=False, slots=3)
+    play.supply.pending_until[SOURCES[0]] = play.clock.now() + timedelta(minutes=20)
     play.supply.unshared.add(SOURCES[1])
     play.play(steps, kills)
     play.check()

@@ -59,7 +59,13 @@ def aws(loop):
 def desk(loop, aws):
     """Give a desk with two slots."""
     return CopyDesk(
-        aws, Stage.KMS_B, slots=2, poll_seconds=POLL, settle=timedelta(seconds=SETTLE), clock=loop.clock, random=Random(1)
+        aws,
+        Stage.KMS_B,
+        slots=2,
+        poll_seconds=POLL,
+        settle=timedelta(seconds=SETTLE),
+        clock=loop.clock,
+        random=Random(1),
     )
 
 

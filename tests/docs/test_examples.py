@@ -1,0 +1,40 @@
+"""What README and docs show is what the tests run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE_DAG = ROOT / "docs" / "examples" / "one_account_dag.py"
+
+
+def test_the_readme_shows_the_example_dag_as_it_is():
+    """The DAG in the README is the tested file without its docstring."""
+    code = EXAMPLE_DAG.read_text(encoding="utf-8").split("\n\n", 1)[1]
+    assert f"```python\n{code}```" in README
+
+
+@pytest.mark.smoke
+def test_the_example_dag_can_be_loaded():
+    """The DAG in the README imports and has the four tasks that it shows."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(EXAMPLE_DAG)
+    assert not bag.import_errors
+    assert set(bag.dags["copy_one_snapshot"].task_ids) == {"copy", "rotate", "verify", "delete"}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))])
+def test_links_lead_somewhere(page):
+    """Each relative link in README and docs names a file that is there."""
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_readme_fits_two_screens():
+    """The README stays within what one reads in one go: about two screens of 72 lines."""
+    assert len(README.splitlines()) <= 144
