@@ -45,8 +45,7 @@ locked_uv() { sed -n 's/^uv==\([^ ]*\).*/\1/p' "$root/requirements.lock"; }
 # Prints the lock's entry for uv alone, with its hashes, as a requirements file.
 uv_requirement() { awk '/^[^ #]/ { keep = /^uv==/ } keep && !/^ *#/' "$root/requirements.lock"; }
 
-# Installs the locked uv into the directory $1: by the Python's own pip, else by that of a throw-away venv (Debian
-# splits both off), else by the standard library alone. pip comes first since it knows the user's proxies and mirrors.
+# Installs the locked uv into the directory $1: by the Python's own pip, else by that of a throw-away venv.
 install_uv() {
   requirement=$root/.uv/requirements.txt
   uv_requirement > "$requirement"
@@ -54,13 +53,12 @@ install_uv() {
   pip=$python
   "$pip" -m pip --version >/dev/null 2>&1 || {
     pip=$root/.uv/pip/bin/python
-    "$python" -m venv "$root/.uv/pip" >/dev/null 2>&1 || pip=
+    "$python" -m venv "$root/.uv/pip" >/dev/null 2>&1 ||
+      die "this Python ($python) has neither pip nor venv, which Debian and Ubuntu split off." \
+        "Remedy: apt-get install python3-venv; or install uv; or name another Python: PYTHON=/path/to/python scripts/${0##*/}"
   }
-  if [ -n "$pip" ]; then
-    "$pip" -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
-      --only-binary :all: --require-hashes --target "$1" --requirement "$requirement" && return
-  fi
-  "$python" "$root/scripts/fetch_uv.py" "$requirement" "$1/bin/uv"
+  "$pip" -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
+    --only-binary :all: --require-hashes --target "$1" --requirement "$requirement"
 }
 
 # Sets $uv: the one on PATH, else a private one in .uv at the version of the lock.

@@ -89,6 +89,41 @@ def source(
     return SnapshotSeed(**{**values, **changes})
 
 
+def copy_of(
+    source: SnapshotSeed, stage: str, number: int, *, start: datetime | None = None, **changes: Any
+) -> SnapshotSeed:
+    """Seed a copy of a source as an earlier run leaves it: under KMS-B beside it, or under KMS-C in the DR account."""
+    key = kms_arn(DR, {"kms-b": KMS_B_ID, "kms-c": KMS_C_ID}[stage])
+    values: dict[str, Any] = {
+        "account_id": source.account_id if stage == "kms-b" else DR,
+        "region": REGION,
+        "snapshot_id": f"snap-{stage[-1]}{int(source.account_id[:1]):01x}{number:015x}",
+        "volume_id": PLACEHOLDER_VOLUME_ID,
+        "size_gib": source.size_gib,
+        "start_time": start or source.start_time + timedelta(hours=1),
+        "full_snapshot_bytes": source.full_snapshot_bytes,
+        "kms_key": key,
+        "encrypted": True,
+        "description": f"snapshot-dr {stage} copy of {source.snapshot_id} in {source.account_id} {source.region}",
+        "tags": lineage_tags(source, stage, key),
+    }
+    return SnapshotSeed(**{**values, **changes})
+
+
+def lineage_tags(source: SnapshotSeed, stage: str, key: str, run: str = "an earlier run") -> dict[str, str]:
+    """Write the tags that tie a copy to its source."""
+    return {
+        "SourceAccount": source.account_id,
+        "SourceSnapshotId": source.snapshot_id,
+        "kms:key-id": key,
+        "SourceRegion": source.region,
+        "SourceVolumeId": source.volume_id,
+        "SourceStartTime": source.start_time.isoformat(),
+        "snapshot-dr:stage": stage,
+        "snapshot-dr:run": run,
+    }
+
+
 def world(
     accounts: int = 2,
     snapshots: int = 3,
@@ -141,11 +176,11 @@ def settings(world: World, **changes: Any) -> dict[str, Any]:
 
 def connections(world: World) -> Mapping[str, str]:
     """Write the Airflow connections that go with a world, as environment variables."""
-    users = {user.account_id: user for user in world.users}
     names = {"aws_tooling": TOOLING, "aws_dr": DR}
+    users = {name: next(user for user in world.users if user.account_id == i) for name, i in names.items()}
     return {
-        f"AIRFLOW_CONN_{name.upper()}": f"aws://{users[i].access_key_id}:{users[i].secret_access_key}@/"
-        for name, i in names.items()
+        f"AIRFLOW_CONN_{name.upper()}": f"aws://{user.access_key_id}:{user.secret_access_key}@/"
+        for name, user in users.items()
     }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -61,6 +61,10 @@ class Run:
         """Name the failed tasks."""
         return self.tasks_in("failed")
 
+    def xcom(self, task: str, key: str) -> Any:
+        """Read one XCom; ``None`` where there is none."""
+        return json.loads(xcoms(self).get((task, key), "null"))
+
 
 class InlineAirflow:
     """
@@ -68,6 +72,9 @@ class InlineAirflow:
 
     The loop is that of ``dag.test()``, which can neither continue a run nor make one of another type than manual. The
     file is loaded once. Retries are set to none, so that a failure is final at once instead of after minutes.
+
+    ``before`` names what happens to the world just before a task is run for the first time; ``marked_by_hand`` the
+    tasks that somebody marks instead of letting them run, and as what.
     """
 
     def __init__(self) -> None:
@@ -82,10 +89,14 @@ class InlineAirflow:
         for task in self.dag.task_dict.values():
             task.retries = 0
         sync_bag_to_db(bag, bundle.name, None)
+        self.before: dict[str, Callable[[], object]] = {}
+        self.marked_by_hand: dict[str, TaskInstanceState] = {}
         self._numbers = count(1)
 
     def forget(self) -> None:
-        """Remove all runs, so that any day can be run again."""
+        """Remove all runs, so that any day can be run again, and what was planned for their tasks."""
+        self.before.clear()
+        self.marked_by_hand.clear()
         with create_session() as session:
             for run in session.scalars(select(DagRun).where(DagRun.dag_id == DAG_ID)):
                 session.delete(run)
@@ -171,6 +182,10 @@ class InlineAirflow:
 
     def _execute(self, instance: TaskInstance, run: Run) -> None:
         name = _name(instance.task_id, instance.map_index)
+        if name in self.marked_by_hand:
+            instance.set_state(self.marked_by_hand.pop(name))
+            return
+        self.before.pop(name, lambda: None)()
         run.executed.append(name)
         result = _run_task(ti=instance, task=self.dag.task_dict[instance.task_id], run_triggerer=True)
         run.errors.pop(name, None)
@@ -206,7 +221,7 @@ def xcoms(run: Run) -> dict[tuple[str, str], str]:
     """Read all XComs of a run as they lie in the database: JSON text by task and key."""
     with create_session() as session:
         rows = session.scalars(select(XComModel).where(XComModel.dag_id == DAG_ID, XComModel.run_id == run.run_id))
-        return {(_name(row.task_id, row.map_index), row.key): str(row.value) for row in rows}
+        return {(_name(row.task_id, row.map_index), row.key): json.dumps(row.value) for row in rows}
 
 
 def rendered_fields(run: Run) -> dict[str, str]:

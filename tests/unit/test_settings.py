@@ -75,9 +75,9 @@ def test_the_documented_example_loads():
     settings = load_settings(EXAMPLE)
     routes = settings.routes(settings.static_accounts)
     assert [(route.label, route.destination_region) for route in routes] == [
-        ("payments-prod (111111111111) eu-west-1", "eu-central-1"),
+        ("payments-prod (111111111111) eu-west-1 to eu-central-1", "eu-central-1"),
         ("payments-prod (111111111111) us-east-1", "us-east-1"),
-        ("orders-prod (222222222222) eu-west-1", "eu-central-1"),
+        ("orders-prod (222222222222) eu-west-1 to eu-central-1", "eu-central-1"),
         ("orders-prod (222222222222) us-east-1", "us-east-1"),
     ]
     assert {route.source_conn_id for route in routes} == {"aws_org_a_tooling", "aws_orders_prod"}

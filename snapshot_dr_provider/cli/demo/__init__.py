@@ -1,0 +1,1 @@
+"""The command ``airflow snapshot-dr demo``: the unchanged DAG, run in Airflow against the sandbox."""

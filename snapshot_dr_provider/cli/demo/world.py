@@ -1,0 +1,310 @@
+"""
+The world of the demo: an organization as one meets them, with the DR account outside of it.
+
+It is the same on every run but for its dates, which follow the machine's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from random import Random
+from typing import Any, Final
+
+from snapshot_dr_provider.sandbox import World
+from snapshot_dr_provider.sandbox.world import (
+    Account,
+    Behaviour,
+    Key,
+    Organization,
+    Role,
+    SnapshotSeed,
+    User,
+    VolumeSeed,
+)
+
+REGION: Final = "us-east-1"
+ORG_A: Final = "o-orga0000demo"
+ORG_B: Final = "o-orgb0000demo"
+TOOLING: Final = "100000000000"
+DR_ACCOUNT: Final = "999999999999"
+SOURCE_ROLE: Final = "SnapshotDr"
+DR_ROLE: Final = "SnapshotDrCopy"
+KMS_B: Final = f"arn:aws:kms:{REGION}:{DR_ACCOUNT}:key/b0b0b0b0-4a1c-4e52-9d3f-6f2b8c7d1e01"
+KMS_C: Final = f"arn:aws:kms:{REGION}:{DR_ACCOUNT}:key/c0c0c0c0-7b2d-4f63-8e4a-5a1c9d8e2f02"
+EXCLUDING_TAG: Final = ("Backup", "none")
+"""A source with this tag is not copied."""
+
+PENDING_SECONDS: Final = 12.0
+"""How long after the start of the world the snapshot that is pending then completes."""
+
+NIGHTS: Final = 7
+"""Nights back to which each volume has a snapshot of each night."""
+
+_ACCOUNT_NAMES = (
+    *("payments-prod", "orders-prod", "data-warehouse", "identity", "web-frontend", "search", "billing", "logistics"),
+    *("fraud-detection", "mobile-backend", "crm", "hr-systems", "observability", "partner-api", "ci-runners", "media"),
+)
+_VOLUMES = (
+    *(("database", 500), ("uploads", 800), ("queue", 64), ("search-index", 250), ("database-wal", 100)),
+    *(("file-share", 1000), ("reports", 200), ("audit-log", 300), ("cache", 32), ("build-agent", 120)),
+)
+_REPEATED_DIGITS = 8
+_AWS_EBS = "aws/ebs"
+_EVERY_FOURTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """
+    Hold what the demo plays in.
+
+    :param day: the day whose snapshots are copied, UTC.
+    :param accounts: names of the source accounts by id, in the order in which the DAG takes them.
+    """
+
+    world: World
+    day: date
+    accounts: Mapping[str, str]
+
+
+def build_scene(accounts: int, volumes: int, copy_seconds: float, now: datetime) -> Scene:
+    """
+    Build Org-A with its accounts and their volumes, and the DR account in Org-B.
+
+    Every volume has a snapshot of each of the last seven nights. Beside them there is one of a kind, each in the first
+    or last account: a snapshot of yesterday that is still pending, one that its tag excludes, one of today, and,
+    where there are two volumes or more, a volume that is not encrypted.
+
+    :param now: aware; what is "yesterday" follows from it, in UTC.
+    """
+    day = now.astimezone(UTC).date() - timedelta(days=1)
+    names = {_account_id(number): _name(_ACCOUNT_NAMES, number - 1) for number in range(1, accounts + 1)}
+    dice = Random(20_261_123)  # noqa: S311  # sizes and ids of a demo
+    seeds = [volume for account in names for volume in _volumes(account, volumes, dice)]
+    if len(seeds) > 1:
+        seeds[-1] = _unencrypted(seeds[-1])
+    nightly = [snapshot for index, volume in enumerate(seeds) for snapshot in _nights(volume, index, day, dice)]
+    nightly[0] = _still_pending(nightly[0], day, now)
+    world = World(
+        organizations=(
+            Organization(
+                ORG_A, TOOLING, (Account(TOOLING, "backup-tooling"), *(Account(i, name) for i, name in names.items()))
+            ),
+            Organization(ORG_B, DR_ACCOUNT, (Account(DR_ACCOUNT, "disaster-recovery"),)),
+        ),
+        roles=tuple(_roles(names)),
+        users=_users(),
+        keys=tuple(_keys(names)),
+        volumes=tuple(seeds),
+        snapshots=(*nightly, _before_upgrade(seeds[0], day, dice), _of_today(seeds[0], now, dice)),
+        behaviour=Behaviour(copy_seconds=copy_seconds),
+    )
+    return Scene(world, day, names)
+
+
+def settings_of(scene: Scene) -> dict[str, Any]:
+    """Write the settings file that goes with the world: what an administrator would write, but for its haste."""
+    return {
+        "organization_id": ORG_A,
+        "dr_account": {
+            "account_id": DR_ACCOUNT,
+            "aws_conn_id": "aws_dr",
+            "role_arn": f"arn:aws:iam::{DR_ACCOUNT}:role/{DR_ROLE}",
+        },
+        "destinations": {REGION: {"kms_b": KMS_B, "kms_c": KMS_C}},
+        "source_regions": {REGION: REGION},
+        "accounts": {"static": [{"account_id": i, "name": name} for i, name in scene.accounts.items()]},
+        "source_connection": {"aws_conn_id": "aws_tooling", "role_name": SOURCE_ROLE},
+        "selection": {"exclude_tags": dict([EXCLUDING_TAG])},
+        # Nobody waits for a minute in a demo: the sandbox answers at once, and copies take seconds.
+        "tuning": {"settle_seconds": 2, "poll_seconds": 0.5, "first_fire_seconds": 0},
+    }
+
+
+def connections_of(scene: Scene) -> dict[str, User]:
+    """Name the user behind each Airflow connection of the settings."""
+    users = {user.account_id: user for user in scene.world.users}
+    return {"aws_tooling": users[TOOLING], "aws_dr": users[DR_ACCOUNT]}
+
+
+def _account_id(number: int) -> str:
+    """Number the source accounts from 1: 111111111111, 222222222222, ..., then 200000000009 and on."""
+    return str(number) * 12 if number <= _REPEATED_DIGITS else f"{200_000_000_000 + number}"
+
+
+def _name(names: tuple[str, ...], index: int) -> str:
+    again, place = divmod(index, len(names))
+    return f"{names[place]}-{again + 1}" if again else names[place]
+
+
+def _key_a(account: str) -> str:
+    return f"a0a0a0a0-5c3e-4d74-8f5b-{account}"
+
+
+def _volumes(account: str, count: int, dice: Random) -> Iterator[VolumeSeed]:
+    """Give an account its volumes: every fourth under the key that AWS manages, the others under the customer's."""
+    for index in range(count):
+        again, place = divmod(index, len(_VOLUMES))
+        role, size = _VOLUMES[place]
+        yield VolumeSeed(
+            account_id=account,
+            region=REGION,
+            volume_id=_new_id("vol", dice),
+            size_gib=size * dice.choice((1, 1, 2)),
+            kms_key=_AWS_EBS if index % _EVERY_FOURTH == _EVERY_FOURTH - 1 else _key_a(account),
+            tags={"Name": f"{role}-{again + 1}" if again else role},
+        )
+
+
+def _unencrypted(volume: VolumeSeed) -> VolumeSeed:
+    return VolumeSeed(volume.account_id, REGION, volume.volume_id, volume.size_gib, tags={"Name": "jump-host"})
+
+
+def _nights(volume: VolumeSeed, index: int, day: date, dice: Random) -> Iterator[SnapshotSeed]:
+    """Take the snapshots of a volume of the last nights, the newest first, each done within the hour."""
+    full_bytes = int(volume.size_gib * 2**30 * dice.uniform(0.2, 0.9))
+    evening = time(21, index * 7 % 60, index % 60, tzinfo=UTC)
+    for night in range(NIGHTS):
+        taken = datetime.combine(day - timedelta(days=night), evening)
+        yield _snapshot(volume, taken, full_bytes, dice, Backup="nightly")
+
+
+def _snapshot(volume: VolumeSeed, taken: datetime, full_bytes: int, dice: Random, **tags: str) -> SnapshotSeed:
+    return SnapshotSeed(
+        account_id=volume.account_id,
+        region=REGION,
+        snapshot_id=_new_id("snap", dice),
+        volume_id=volume.volume_id,
+        size_gib=volume.size_gib,
+        start_time=taken,
+        full_snapshot_bytes=full_bytes,
+        kms_key=volume.kms_key,
+        tags={**volume.tags, **tags},
+        description=f"{tags['Backup']} {volume.tags['Name']}",
+    )
+
+
+def _still_pending(snapshot: SnapshotSeed, day: date, now: datetime) -> SnapshotSeed:
+    """Let a snapshot have begun late, so that it is pending when the run starts and completes during it."""
+    return SnapshotSeed(
+        account_id=snapshot.account_id,
+        region=REGION,
+        snapshot_id=snapshot.snapshot_id,
+        volume_id=snapshot.volume_id,
+        size_gib=snapshot.size_gib,
+        start_time=datetime.combine(day, time(23, 52), UTC),
+        full_snapshot_bytes=snapshot.full_snapshot_bytes,
+        kms_key=snapshot.kms_key,
+        state="pending",
+        completes_at=now + timedelta(seconds=PENDING_SECONDS),
+        tags=snapshot.tags,
+        description=snapshot.description,
+    )
+
+
+def _before_upgrade(volume: VolumeSeed, day: date, dice: Random) -> SnapshotSeed:
+    """Take a snapshot by hand that is not worth a copy, and says so by its tag."""
+    key, value = EXCLUDING_TAG
+    return _snapshot(volume, datetime.combine(day, time(14, 5), UTC), 2**33, dice, **{key: value})
+
+
+def _of_today(volume: VolumeSeed, now: datetime, dice: Random) -> SnapshotSeed:
+    """Take a snapshot after the interval: tomorrow's run copies it."""
+    midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+    return _snapshot(volume, midnight + (now - midnight) / 2, 2**33, dice, Backup="nightly")
+
+
+def _new_id(prefix: str, dice: Random) -> str:
+    return f"{prefix}-0{dice.getrandbits(64):016x}"
+
+
+def _users() -> tuple[User, ...]:
+    """Give each side the one principal that an Airflow connection uses; it may do nothing but assume the role."""
+    return (
+        User(
+            TOOLING,
+            "airflow",
+            "AKIADEMOTOOLING00000",
+            "sandbox-secret-of-tooling",
+            (_policy(_allow("sts:AssumeRole", f"arn:aws:iam::*:role/{SOURCE_ROLE}")),),
+        ),
+        User(
+            DR_ACCOUNT,
+            "airflow",
+            "AKIADEMODRACCOUNT000",
+            "sandbox-secret-of-dr",
+            (_policy(_allow("sts:AssumeRole", f"arn:aws:iam::{DR_ACCOUNT}:role/{DR_ROLE}")),),
+        ),
+    )
+
+
+def _roles(names: Mapping[str, str]) -> Iterator[Role]:
+    tooling = f"arn:aws:iam::{TOOLING}:user/airflow"
+    for account in names:
+        share = _allow("ec2:ModifySnapshotAttribute", "arn:aws:ec2:*::snapshot/*", _tagged("kms-b"))
+        yield Role(account, SOURCE_ROLE, trusts=(tooling,), policies=(_policy(*_copying("kms-b"), share),))
+    yield Role(
+        DR_ACCOUNT,
+        DR_ROLE,
+        trusts=(f"arn:aws:iam::{DR_ACCOUNT}:user/airflow",),
+        policies=(_policy(*_copying("kms-c")),),
+    )
+
+
+def _copying(stage: str) -> tuple[Mapping[str, Any], ...]:
+    """Allow to find, copy and tag snapshots, to delete own copies of a stage, and to use keys through EBS alone."""
+    snapshots = "arn:aws:ec2:*::snapshot/*"
+    return (
+        _allow("ec2:DescribeSnapshots", "*"),
+        _allow("ec2:CopySnapshot", snapshots),
+        _allow("ec2:CreateTags", snapshots, {"StringEquals": {"ec2:CreateAction": "CopySnapshot"}}),
+        _allow("ec2:DeleteSnapshot", snapshots, _tagged(stage)),
+        # DescribeKey is called directly before a copy, the others by EBS on behalf of the role (aws 2.7, 2.8).
+        _allow("kms:DescribeKey", "*"),
+        _allow(_KEY_USE, "*", _THROUGH_EBS),
+        _allow("kms:CreateGrant", "*", {**_THROUGH_EBS, **_FOR_AWS}),
+    )
+
+
+def _tagged(stage: str) -> Mapping[str, Any]:
+    return {"StringEquals": {"aws:ResourceTag/snapshot-dr:stage": stage}}
+
+
+_KEY_USE: Final = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
+_THROUGH_EBS: Final[Mapping[str, Any]] = {"StringEquals": {"kms:ViaService": f"ec2.{REGION}.amazonaws.com"}}
+_FOR_AWS: Final[Mapping[str, Any]] = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+def _keys(names: Mapping[str, str]) -> Iterator[Key]:
+    """Make each account's customer key (KMS-A) and the DR account's two; only KMS-B trusts anybody else."""
+    for account, name in names.items():
+        yield Key(account, REGION, _key_a(account), (f"alias/{name}",))
+    yield Key(DR_ACCOUNT, REGION, KMS_B.rpartition("/")[2], ("alias/kms-b",), _kms_b_policy())
+    yield Key(DR_ACCOUNT, REGION, KMS_C.rpartition("/")[2], ("alias/kms-c",))
+
+
+def _kms_b_policy() -> dict[str, Any]:
+    """Let one role name in all accounts of Org-A encrypt under KMS-B, through EBS and in no other way (aws 2.7)."""
+    in_org = {"aws:PrincipalOrgID": ORG_A}
+    by_role = {
+        "StringEquals": {**in_org, **_THROUGH_EBS["StringEquals"]},
+        "ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/{SOURCE_ROLE}"},
+    }
+    everyone = {"Principal": {"AWS": "*"}}
+    return _policy(
+        {**_allow("kms:*", "*"), "Principal": {"AWS": f"arn:aws:iam::{DR_ACCOUNT}:root"}},
+        {**_allow("kms:DescribeKey", "*", {"StringEquals": in_org}), **everyone},
+        {**_allow(_KEY_USE, "*", by_role), **everyone},
+        {**_allow("kms:CreateGrant", "*", {**by_role, **_FOR_AWS}), **everyone},
+    )
+
+
+def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(action: str | list[str], resource: str, condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
