@@ -13,6 +13,7 @@ import yaml
 from snapshot_dr_provider.sandbox import World
 from snapshot_dr_provider.sandbox.world import (
     ALLOW_ALL,
+    PLACEHOLDER_VOLUME_ID,
     Account,
     Behaviour,
     Key,
@@ -35,6 +36,9 @@ NOW = DAY + timedelta(days=1, minutes=30)
 
 KMS_B_ID = "b0b0b0b0-0000-4000-8000-000000000001"
 KMS_C_ID = "c0c0c0c0-0000-4000-8000-000000000001"
+
+RESTORE = User(DR, "restore", "AKIARESTORE000000000", "secret-of-restore", (ALLOW_ALL,))
+"""Who restores volumes in the DR account; the DAG does not know it."""
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
@@ -152,6 +156,7 @@ def world(
         users=(
             User(TOOLING, "airflow", "AKIATOOLING000000000", "secret-of-tooling", (ALLOW_ALL,)),
             User(DR, "airflow", "AKIADR00000000000000", "secret-of-dr", (DR_POLICY,)),
+            RESTORE,
         ),
         keys=tuple(keys),
         snapshots=tuple(seeds),

@@ -71,12 +71,13 @@ _DEMO = ActionCommand(
     name="demo",
     help="Run the DAG against the sandbox and show what it did",
     description="Starts a sandbox with a believable world, runs the daily DAG for yesterday, and shows the copies.",
-    func=_from_sandbox_extra("snapshot_dr_provider.cli.demo.run_demo"),
+    func=_from_sandbox_extra("snapshot_dr_provider.cli.demo.command.run_demo"),
     args=(
         Arg(("--accounts",), help="Number of source accounts", type=positive_int(allow_zero=False), default=5),
         Arg(("--volumes",), help="Number of volumes in each account", type=positive_int(allow_zero=False), default=4),
-        Arg(("--copy-seconds",), help="Seconds that each copy takes", type=_seconds, default=5.0),
+        Arg(("--copy-seconds",), help="Seconds that each copy takes", type=_seconds, default=2.0),
         Arg(("--json",), help="Also write the outcome to this file", metavar="FILE"),
+        Arg(("--home",), help="Directory for Airflow's files; a new temporary one by default", metavar="DIR"),
         Arg(("--twice",), help="Run it again over the same world: no copy is started", action="store_true"),
     ),
 )

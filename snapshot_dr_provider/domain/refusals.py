@@ -50,6 +50,23 @@ def explain_failed_copy(message: str, account_id: str, source_key: KeyEvidence, 
     return "AWS gave no reason that is known here." if message else ""
 
 
+def explain_refused_call(why: str, *keys: KeyEvidence) -> str:
+    """
+    Say which key AWS refused a call for at once, and what to do; nothing when it named none of these.
+
+    :param why: the error of the call, in which EC2 names the key by its ARN (aws 2.2, 2.13).
+    """
+    key = next((key for key in keys if key.arn and key.arn in why), None)
+    if key is None:
+        return ""
+    if key.state and key.state != "Enabled":
+        return f"{key.name} {key.arn} is to blame: it is {key.state}. Enable it, then clear this task."
+    return (
+        f"{key.name} {key.arn} is to blame: its key policy and the IAM policy of the role that copies both have to "
+        f"allow what a copy needs ({_needs(key)}). Allow it, then clear this task."
+    )
+
+
 def _explain_key(account_id: str, source_key: KeyEvidence, new_key: KeyEvidence) -> str:
     for key in (source_key, new_key):
         if key.state and key.state != "Enabled":
@@ -87,5 +104,6 @@ def _remedy(key: KeyEvidence, account_id: str) -> str:
     return (
         "Allow kms:CreateGrant with kms:GrantIsForAWSResource on it in the IAM policy of the role that copies. If "
         f"the key policy of KMS-A does not delegate to IAM (no statement for arn:aws:iam::{account_id}:root), add that "
-        "role there, with kms:DescribeKey, kms:CreateGrant and kms:Decrypt; for such a key KMS-A does have to be changed."
+        "role there, with kms:DescribeKey, kms:CreateGrant and kms:Decrypt; for such a key KMS-A does have to be "
+        "changed."
     )

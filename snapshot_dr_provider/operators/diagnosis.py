@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from snapshot_dr_provider.domain.lineage import Stage
-from snapshot_dr_provider.domain.refusals import KEY_NOT_ACCESSIBLE, KeyEvidence, explain_failed_copy
+from snapshot_dr_provider.domain.refusals import (
+    KEY_NOT_ACCESSIBLE,
+    KeyEvidence,
+    explain_failed_copy,
+    explain_refused_call,
+)
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.route import RouteHooks
 
@@ -38,6 +43,7 @@ class _Evidence:
         self._hooks = hooks
         self._failures = failures
         self._in_dr_account = stage is Stage.KMS_C
+        self._account_id = hooks.route.dr_account_id if self._in_dr_account else hooks.route.account_id
         self._view = cache(hooks.key)
         self._keys_of_sources: dict[str, str | None] = {}
         if not self._in_dr_account and any(KEY_NOT_ACCESSIBLE in f["state_message"] for f in failures.values()):
@@ -46,20 +52,25 @@ class _Evidence:
         self._good = [source for source in sources if source not in failures]
 
     def explain(self, source: str) -> str:
-        route = self._hooks.route
         failure = self._failures[source]
-        message = failure["state_message"]
-        if self._in_dr_account:
-            keys = (self._key("KMS-B", route.kms_b_arn, message), self._key("KMS-C", route.kms_c_arn, message))
-            meaning = explain_failed_copy(message, route.dr_account_id, *keys)
+        keys = self._keys(source, failure)
+        if failure["state_message"]:
+            meaning = explain_failed_copy(failure["state_message"], self._account_id, *keys)
         else:
-            source_key = self._keys_of_sources.get(source) or ""
-            keys = (self._key("KMS-A", source_key, message), self._key("KMS-B", route.kms_b_arn, message))
-            meaning = explain_failed_copy(message, route.account_id, *keys)
+            meaning = explain_refused_call(failure["why"], *keys)
         return f"{failure['why']}. {meaning}".rstrip()
 
-    def _key(self, name: str, arn: str, message: str) -> KeyEvidence:
-        if not arn or KEY_NOT_ACCESSIBLE not in message:
+    def _keys(self, source: str, failure: Mapping[str, str]) -> tuple[KeyEvidence, KeyEvidence]:
+        """Collect what is known of the key that a copy was to be read with, and of the one it was to be under."""
+        route = self._hooks.route
+        if self._in_dr_account:
+            return self._key("KMS-B", route.kms_b_arn, failure), self._key("KMS-C", route.kms_c_arn, failure)
+        source_key = self._keys_of_sources.get(source) or ""
+        return self._key("KMS-A", source_key, failure), self._key("KMS-B", route.kms_b_arn, failure)
+
+    def _key(self, name: str, arn: str, failure: Mapping[str, str]) -> KeyEvidence:
+        suspected = KEY_NOT_ACCESSIBLE in failure["state_message"] or arn in failure["why"]
+        if not arn or not suspected:
             return KeyEvidence(name, arn)
         view = self._view(arn, as_dr_account=self._in_dr_account)
         users = [s for s in self._good if name != "KMS-A" or self._keys_of_sources.get(s) == arn]

@@ -54,6 +54,7 @@ class CopyEngine:
         self._memory = memory
         self._outcome = Outcome()
         self._requests: dict[str, CopyRequest] = {}
+        self._reported: tuple[int, ...] = ()
 
     async def run(self, sources: Sequence[str]) -> Outcome:
         """
@@ -86,8 +87,8 @@ class CopyEngine:
         self._outcome.failures.update((failure.source_snapshot_id, failure) for failure in plan.given_up)
         await self._remove(plan.remove)
         await self._prepare(plan.prepare)
-        await self._start(plan.start)
-        self._report(plan, len(sources))
+        started = await self._start(plan.start)
+        self._report(sources, waiting=len(plan.start) - started)
 
     def _plan(self, sources: Sequence[str], copies: Copies) -> Round:
         self._learn(copies)
@@ -159,21 +160,22 @@ class CopyEngine:
             self._refused(source, error)
         self._memory = replace(self._memory, prepared={**self._memory.prepared, source: self._clock.now()})
 
-    async def _start(self, requests: Sequence[CopyRequest]) -> None:
-        """Look up once more what is about to be started, then start as much as there are slots."""
+    async def _start(self, requests: Sequence[CopyRequest]) -> int:
+        """Look up once more what is about to be started, then start as much as there are slots; answer how much."""
         next_ones = requests[: self._desk.free_slots]
         if not next_ones:
-            return
+            return 0
         sources = [request.source_snapshot_id for request in next_ones]
         try:
             fresh = await self._desk.look_up(sources)
         except (ThrottledError, ServiceError) as error:
             log.warning("%s; starting nothing in this round", error)
-            return
+            return 0
         plan = self._plan(sources, fresh)
-        await asyncio.gather(*(self._start_one(request) for request in plan.start))
+        return sum(await asyncio.gather(*(self._start_one(request) for request in plan.start)))
 
-    async def _start_one(self, request: CopyRequest) -> None:
+    async def _start_one(self, request: CopyRequest) -> bool:
+        """Start one copy; answer whether it was."""
         source = request.source_snapshot_id
         try:
             copy_id = await self._desk.start(request, self._supply.region)
@@ -188,6 +190,8 @@ class CopyEngine:
             if copy_id is not None:
                 started = {**self._memory.started, source: (copy_id, self._clock.now())}
                 self._memory = replace(self._memory, started=started)
+                return True
+        return False
 
     def _refused(self, source: str, error: AwsError) -> None:
         log.warning("%s", error)
@@ -195,9 +199,12 @@ class CopyEngine:
         refused = {**self._memory.refused, source: (times, self._clock.now(), str(error))}
         self._memory = replace(self._memory, refused=refused)
 
-    def _report(self, plan: Round, open_sources: int) -> None:
-        done = len(self._outcome.finished)
-        failed = len(self._outcome.failures)
-        message = "%s copies %s: %d done, %d given up, %d open, %d of them waiting for a slot"
-        stage, where = self._desk.stage.value, self._desk.hook.where
-        log.info(message, stage, where, done, failed, open_sources - len(plan.finished), len(plan.start))
+    def _report(self, sources: Sequence[str], waiting: int) -> None:
+        """Say how far it is, whenever that has changed."""
+        finished, failed = len(self._outcome.finished), len(self._outcome.failures)
+        under_way = sum(not self._is_settled(source) for source in sources) - waiting
+        progress = (finished, failed, under_way, waiting)
+        if progress != self._reported:
+            self._reported = progress
+            message = "%s copies %s: %d completed, %d given up, %d under way, %d waiting for a slot"
+            log.info(message, self._desk.stage.value, self._desk.hook.where, *progress)

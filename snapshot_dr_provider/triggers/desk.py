@@ -195,14 +195,9 @@ _DESKS: WeakValueDictionary[tuple[object, ...], CopyDesk] = WeakValueDictionary(
 
 
 def shared_desk(desk: CopyDesk) -> CopyDesk:
-    """Answer the desk that this event loop has for the same account, Region, stage and credentials already, or this."""
-    hook = desk.hook
-    key = (
-        id(asyncio.get_running_loop()),
-        hook.aws_conn_id,
-        hook.role_arn,
-        hook.expected_account_id,
-        hook.region_name,
-        desk.stage,
-    )
-    return _DESKS.setdefault(key, desk)
+    """
+    Answer the desk that this event loop has for the same hook and stage already, or this one.
+
+    Triggers share their hooks, so that this is one desk for an account and Region; it goes with the hook.
+    """
+    return _DESKS.setdefault((id(asyncio.get_running_loop()), id(desk.hook), desk.stage), desk)

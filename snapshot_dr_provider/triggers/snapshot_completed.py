@@ -16,7 +16,7 @@ from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.triggers.clock import Clock, SystemClock
 from snapshot_dr_provider.triggers.orders import write_error
-from snapshot_dr_provider.triggers.snapshot_copies import shared_hook
+from snapshot_dr_provider.triggers.snapshot_copies import SharedHooks
 from snapshot_dr_provider.triggers.threads import in_thread
 
 Look = Callable[[], list[Snapshot]]
@@ -77,16 +77,19 @@ class SnapshotCompletedTrigger(BaseTrigger):
         yield TriggerEvent(payload)
 
     async def _wait(self, clock: Clock) -> None:
-        route = Route.from_json(self.route)
-        hooks = RouteHooks(route, make=shared_hook, client_arguments=tuple(self.client_arguments.items()))
-        look = self._look(hooks.kms_b() if self.stage == Stage.KMS_B else hooks.kms_c())
-        while True:
-            try:
-                if all(copy.state != "pending" for copy in await in_thread(look)):
-                    return
-            except (ThrottledError, ServiceError) as error:
-                self.log.warning("%s; looking again later", error)
-            await clock.sleep(self.poll_seconds)
+        with SharedHooks() as make:
+            route = Route.from_json(self.route)
+            hooks = RouteHooks(route, make=make, client_arguments=tuple(self.client_arguments.items()))
+            look = self._look(hooks.kms_b() if self.stage == Stage.KMS_B else hooks.kms_c())
+            while not await self._is_over(look):
+                await clock.sleep(self.poll_seconds)
+
+    async def _is_over(self, look: Look) -> bool:
+        try:
+            return all(copy.state != "pending" for copy in await in_thread(look))
+        except (ThrottledError, ServiceError) as error:
+            self.log.warning("%s; looking again later", error)
+            return False
 
     def _look(self, hook: EbsSnapshotHook) -> Look:
         if self.snapshot_ids:

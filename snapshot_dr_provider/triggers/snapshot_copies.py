@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from random import SystemRandom
-from typing import Any
-from weakref import WeakValueDictionary
+from typing import Any, ClassVar, Self
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -16,20 +16,40 @@ from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.triggers.clock import SystemClock
 from snapshot_dr_provider.triggers.orders import CopyOrder, fulfil, write_error, write_outcome
 
-_HOOKS_IN_USE: WeakValueDictionary[tuple[Any, ...], EbsSnapshotHook] = WeakValueDictionary()
 
-
-def shared_hook(conn_id: str, **arguments: Any) -> EbsSnapshotHook:
+class SharedHooks:
     """
-    Share a hook between the triggers that use it now.
+    Share hooks between the triggers that use them now, within a ``with`` block each.
 
-    It goes with the last of them: a connection that was mended is read anew by the next trigger.
+    A hook goes with the last of its users, so that a connection that was mended is read anew by the next trigger. They
+    are counted: a hook that nobody uses any more lives on until the next collection of garbage, since the amazon
+    provider's hooks keep the stack of their first call.
     """
-    key = (conn_id, *sorted((name, repr(value)) for name, value in arguments.items()))
-    hook = _HOOKS_IN_USE.get(key)
-    if hook is None:
-        hook = _HOOKS_IN_USE[key] = EbsSnapshotHook(conn_id, **arguments)
-    return hook
+
+    _in_use: ClassVar[dict[tuple[Any, ...], EbsSnapshotHook]] = {}
+    _users: ClassVar[Counter[tuple[Any, ...]]] = Counter()
+
+    def __init__(self) -> None:
+        self._taken: list[tuple[Any, ...]] = []
+
+    def __call__(self, conn_id: str, **arguments: Any) -> EbsSnapshotHook:
+        """Give the hook with these arguments that others use, or else a new one."""
+        key = (conn_id, *sorted((name, repr(value)) for name, value in arguments.items()))
+        if key not in self._in_use:
+            self._in_use[key] = EbsSnapshotHook(conn_id, **arguments)
+        self._users[key] += 1
+        self._taken.append(key)
+        return self._in_use[key]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for key in self._taken:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._in_use[key]
+        self._taken.clear()
 
 
 class SnapshotCopiesTrigger(BaseTrigger):
@@ -60,10 +80,11 @@ class SnapshotCopiesTrigger(BaseTrigger):
         clock = SystemClock()
         order = CopyOrder.from_json(self.order)
         not_before = clock.now() + timedelta(seconds=order.options.first_fire_seconds)
-        hooks = RouteHooks(order.route, make=shared_hook, client_arguments=tuple(self.client_arguments.items()))
-        try:
-            payload = write_outcome(await fulfil(order, hooks, clock, SystemRandom()))
-        except SnapshotDrError as error:
-            payload = write_error(error)
+        with SharedHooks() as make:
+            hooks = RouteHooks(order.route, make=make, client_arguments=tuple(self.client_arguments.items()))
+            try:
+                payload = write_outcome(await fulfil(order, hooks, clock, SystemRandom()))
+            except SnapshotDrError as error:
+                payload = write_error(error)
         await clock.sleep(max(0.0, (not_before - clock.now()).total_seconds()))
         yield TriggerEvent(payload)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache, partial
 from typing import Final, ParamSpec, TypeVar
 
@@ -26,5 +27,10 @@ def _pool() -> ThreadPoolExecutor:
 
 
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking call without blocking the event loop. Its effect is not undone when the waiter is cancelled."""
-    return await asyncio.get_running_loop().run_in_executor(_pool(), partial(call, *args, **kwargs))
+    """
+    Run a blocking call without blocking the event loop. Its effect is not undone when the waiter is cancelled.
+
+    The call takes the trigger's context along: by it Airflow knows whose log a line belongs to.
+    """
+    context = copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_pool(), partial(context.run, call, *args, **kwargs))

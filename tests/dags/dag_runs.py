@@ -1,14 +1,16 @@
-"""Run the DAG file as it is, without a scheduler: make runs of any type, clear tasks as the UI does, read the outcome."""
+"""Run the DAG file as it is, without a scheduler: runs of any type, tasks cleared as the UI does, and what came out."""
 
 from __future__ import annotations
 
+import copy
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.core_api.datamodels.task_instances import ClearTaskInstancesBody
 from airflow.api_fastapi.core_api.routes.public.task_instances import post_clear_task_instances
@@ -20,12 +22,14 @@ from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.sdk.definitions.dag import DAG, _run_task
-from airflow.serialization.definitions.dag import SerializedDAG
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from sqlalchemy.orm import Session
 
 DAG_ID = "snapshot_dr"
 PATIENCE_SECONDS = 60.0
@@ -39,6 +43,7 @@ class Run:
     :param states: state by task, the mapped ones as ``account.plan[0]``.
     :param errors: the message of each task that has failed in its last try.
     :param executed: the tasks that the last call has run, in their order.
+    :param labels: what the grid shows instead of a map index.
     """
 
     run_id: str
@@ -46,6 +51,7 @@ class Run:
     states: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     executed: list[str] = field(default_factory=list)
+    labels: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def is_green(self) -> bool:
@@ -88,9 +94,10 @@ class InlineAirflow:
         self.dag: DAG = bag.dags[DAG_ID]
         for task in self.dag.task_dict.values():
             task.retries = 0
-        sync_bag_to_db(bag, bundle.name, None)
+        self._bag, self._bundle_name = bag, bundle.name
+        self._publish()
         self.before: dict[str, Callable[[], object]] = {}
-        self.marked_by_hand: dict[str, TaskInstanceState] = {}
+        self.marked_by_hand: dict[str, str] = {}
         self._numbers = count(1)
 
     def forget(self) -> None:
@@ -112,6 +119,23 @@ class InlineAirflow:
     def backfill(self, day: datetime, at: datetime) -> Run:
         """Run the DAG for the data interval of a day as a backfill that is made at that time does."""
         return self._make(DagRunType.BACKFILL_JOB, at, day, {})
+
+    @contextmanager
+    def retrying(self) -> Iterator[None]:
+        """Let tasks be tried again for a while, once and at once."""
+        tasks = self.dag.task_dict.values()
+        for task in tasks:
+            task.retries, task.retry_delay = 1, timedelta(0)
+        self._publish()
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.retries = 0
+            self._publish()
+
+    def _publish(self) -> None:
+        sync_bag_to_db(self._bag, self._bundle_name, None)
 
     def _make(self, run_type: DagRunType, at: datetime, day: datetime | None, conf: Mapping[str, Any]) -> Run:
         run = Run(f"{run_type.value}__{at:%Y-%m-%dT%H:%M:%S}_{next(self._numbers)}")
@@ -157,6 +181,7 @@ class InlineAirflow:
         with create_session() as session:
             dag_run = _dag_run(session, run)
             dag_run.dag = _serialized(session)
+            dag = self._fresh_dag()
             last_progress = time.monotonic()
             while dag_run.state == DagRunState.RUNNING:
                 due = self._due(dag_run, session)
@@ -167,9 +192,17 @@ class InlineAirflow:
                 else:
                     time.sleep(0.1)
                 for instance in due:
-                    self._execute(instance, run)
+                    self._execute(instance, dag, run)
             run.state = dag_run.state
             run.states = _states(session, run)
+            run.labels = {name: ti.rendered_map_index for name, ti in _instances(session, run).items()}
+
+    def _fresh_dag(self) -> DAG:
+        """Copy the DAG: unlike task processes, tasks that run here leave their run's params behind in their Params."""
+        dag = copy.deepcopy(self.dag)
+        for task in dag.task_dict.values():
+            task.params = copy.deepcopy(task.params)
+        return dag
 
     def _due(self, dag_run: DagRun, session: Session) -> list[TaskInstance]:
         session.expire_all()
@@ -180,14 +213,14 @@ class InlineAirflow:
         session.commit()
         return [ti for ti in dag_run.get_task_instances(session=session) if ti.state == TaskInstanceState.SCHEDULED]
 
-    def _execute(self, instance: TaskInstance, run: Run) -> None:
+    def _execute(self, instance: TaskInstance, dag: DAG, run: Run) -> None:
         name = _name(instance.task_id, instance.map_index)
         if name in self.marked_by_hand:
-            instance.set_state(self.marked_by_hand.pop(name))
+            instance.set_state(TaskInstanceState(self.marked_by_hand.pop(name)))
             return
         self.before.pop(name, lambda: None)()
         run.executed.append(name)
-        result = _run_task(ti=instance, task=self.dag.task_dict[instance.task_id], run_triggerer=True)
+        result = _run_task(ti=instance, task=dag.task_dict[instance.task_id], run_triggerer=True)
         run.errors.pop(name, None)
         if result is None or result.error is not None:
             run.errors[name] = str(result.error) if result else "Airflow could not run the task"
@@ -208,13 +241,16 @@ def _name(task_id: str, map_index: int) -> str:
     return task_id if map_index < 0 else f"{task_id}[{map_index}]"
 
 
-def _states(session: Session, run: Run) -> dict[str, str]:
-    rows = session.execute(
-        select(TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state).where(
-            TaskInstance.dag_id == DAG_ID, TaskInstance.run_id == run.run_id
-        )
+def _instances(session: Session, run: Run) -> dict[str, TaskInstance]:
+    session.expire_all()
+    found = session.scalars(
+        select(TaskInstance).where(TaskInstance.dag_id == DAG_ID, TaskInstance.run_id == run.run_id)
     )
-    return {_name(task_id, index): str(state or "none") for task_id, index, state in rows}
+    return {_name(instance.task_id, instance.map_index): instance for instance in found}
+
+
+def _states(session: Session, run: Run) -> dict[str, str]:
+    return {name: str(instance.state or "none") for name, instance in _instances(session, run).items()}
 
 
 def xcoms(run: Run) -> dict[tuple[str, str], str]:

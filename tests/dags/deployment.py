@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import pytest
 
 from snapshot_dr_provider.sandbox import Sandbox, World
 from snapshot_dr_provider.sandbox.world import SnapshotSeed
 from tests import worlds
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.dags.dag_runs import InlineAirflow, Run
 
 FAST = {"settle_seconds": 0.5, "poll_seconds": 0.1, "first_fire_seconds": 0, "max_attempts": 2}
@@ -51,6 +52,15 @@ class Deployment:
     def run_day(self) -> Run:
         """Run the DAG by hand for DAY, on the morning after."""
         return self.airflow.trigger(worlds.NOW, day=f"{worlds.DAY:%Y-%m-%d}")
+
+    def forbid(self, account_id: str, action: str) -> None:
+        """Take a permission from the role by which the DAG enters an account."""
+        deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+        self.control.put_role_policies(account_id, "SnapshotDr", [worlds.COPY_POLICY, deny])
+
+    def permit(self, account_id: str) -> None:
+        """Give that role its permissions back."""
+        self.control.put_role_policies(account_id, "SnapshotDr", [worlds.COPY_POLICY])
 
     def live(self, account_id: str) -> dict[str, dict[str, Any]]:
         """Tell what an account has, by snapshot id."""

@@ -139,16 +139,21 @@ def test_slots_are_never_exceeded(deployment: Deployment) -> None:
     """No more copies are in flight in an account than its slots, and all of them are made nevertheless."""
     deployment.start(
         worlds.world(1, 5, copy_seconds=0.4, copy_slots=2),
-        destinations={worlds.REGION: {
-            "kms_b": worlds.kms_arn(worlds.DR, worlds.KMS_B_ID),
-            "kms_c": worlds.kms_arn(worlds.DR, worlds.KMS_C_ID),
-            "copy_slots": 2,
-        }},
+        destinations={
+            worlds.REGION: {
+                "kms_b": worlds.kms_arn(worlds.DR, worlds.KMS_B_ID),
+                "kms_c": worlds.kms_arn(worlds.DR, worlds.KMS_C_ID),
+                "copy_slots": 2,
+            }
+        },
     )
     run = deployment.run_day()
     assert run.is_green, run.errors
     deployment.expect_done()
-    assert deployment.control.peak_in_flight() == {f"{worlds.account_id(1)}/{worlds.REGION}": 2, f"{worlds.DR}/{worlds.REGION}": 2}
+    assert deployment.control.peak_in_flight() == {
+        f"{worlds.account_id(1)}/{worlds.REGION}": 2,
+        f"{worlds.DR}/{worlds.REGION}": 2,
+    }
     assert deployment.calls("CopySnapshot") == 10
 
 

@@ -19,26 +19,21 @@ ACCOUNT = worlds.account_id(1)
 NEXT_DAY = worlds.DAY + timedelta(days=1)
 
 
-def day_of_volume(number: int, **changes: object) -> SnapshotSeed:
+def day_of_volume(number: int) -> SnapshotSeed:
     """Seed the snapshot that the same volume gets each day, counted from DAY."""
     start = worlds.DAY + timedelta(days=number, hours=12)
-    return worlds.source(ACCOUNT, number + 1, start=start, volume_id="vol-00000000000000abc", size_gib=8, **changes)
+    return worlds.source(ACCOUNT, number + 1, start=start, volume_id="vol-00000000000000abc", size_gib=8)
 
 
 @pytest.mark.smoke
 def test_snapshot_pending_at_midnight_is_copied(deployment: Deployment) -> None:
     """A snapshot that is started a minute before the interval's end and completes an hour later is copied."""
-    late = worlds.source(
-        ACCOUNT,
-        1,
-        start=NEXT_DAY - timedelta(minutes=1),
-        state="pending",
-        completes_at=NEXT_DAY + timedelta(minutes=59),
-    )
+    ends = NEXT_DAY + timedelta(minutes=59)
+    late = worlds.source(ACCOUNT, 1, start=NEXT_DAY - timedelta(minutes=1), state="pending", completes_at=ends)
     deployment.start(worlds.world(1, seeds=[late], clock=NEXT_DAY, clock_rate=1200.0))
     run = deployment.airflow.schedule(worlds.DAY)
     assert run.is_green, run.errors
-    assert deployment.control.now() > late.completes_at
+    assert deployment.control.now() > ends
     deployment.expect_done()
 
 
@@ -63,7 +58,9 @@ def test_day_that_never_ran_is_made_up_for(deployment: Deployment) -> None:
     """A scheduled run also copies what the lookback before its interval lacks; older snapshots are left alone."""
     missed, todays = worlds.source(ACCOUNT, 1), worlds.source(ACCOUNT, 2, start=NEXT_DAY + timedelta(hours=1))
     ancient = worlds.source(ACCOUNT, 3, start=worlds.DAY - timedelta(days=3))
-    deployment.start(worlds.world(1, seeds=[missed, todays, ancient], copy_seconds=0.3, clock=NEXT_DAY + timedelta(days=1)))
+    deployment.start(
+        worlds.world(1, seeds=[missed, todays, ancient], copy_seconds=0.3, clock=NEXT_DAY + timedelta(days=1))
+    )
     run = deployment.airflow.schedule(NEXT_DAY)
     assert run.is_green, run.errors
     assert [deployment.has_dr_copy(source) for source in (missed, todays, ancient)] == [True, True, False]

@@ -17,7 +17,8 @@ from typing import Any, Final, Self
 
 import snapshot_dr_provider
 
-_THE_USERS = re.compile(r"_*(AIRFLOW|AWS|BOTO|MOTO|SNAPSHOT_DR|PYTHON)(_|PATH|HOME|STARTUP)|(HTTPS?|ALL|NO)_PROXY$", re.I)
+_USERS_AWS: Final = re.compile(r"(AWS|BOTO|MOTO)_|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE)
+_USERS_AIRFLOW: Final = re.compile(r"_*AIRFLOW_")
 
 _CHILD: Final = "snapshot_dr_provider.cli.demo.child"
 
@@ -40,15 +41,21 @@ def find_dag_file() -> Path:
     raise FileNotFoundError(f"the DAG file is neither {' nor '.join(map(str, places))}; install the provider again")
 
 
+def forget_aws() -> None:
+    """Take from this process, and from those it starts, whatever could lead them to an AWS account or to a proxy."""
+    for name in filter(_USERS_AWS.match, list(os.environ)):
+        del os.environ[name]
+    # No profile and no instance role: credentials come from the connections alone.
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true"
+    )
+
+
 def clean_environment(home: Path, dag_file: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """Take the environment of this process without what could lead a run to another Airflow or to an AWS account."""
-    kept = {name: value for name, value in os.environ.items() if not _THE_USERS.match(name)}
+    """Take the environment of this process without what configures another Airflow; see also ``forget_aws``."""
+    kept = {name: value for name, value in os.environ.items() if not _USERS_AIRFLOW.match(name)}
     return {
         **kept,
-        # No profile and no instance role: credentials come from the connections alone.
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
         "AIRFLOW_HOME": str(home),
         # dag.test() writes a DAG to the database only if it lies in the configured folder (airflow 5).
         "AIRFLOW__CORE__DAGS_FOLDER": str(dag_file.parent),

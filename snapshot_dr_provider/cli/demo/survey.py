@@ -122,7 +122,7 @@ def _why_not_wanted(source: Truth, day: date) -> str:
 
 
 def _is_kms_b_copy(copy: Truth) -> bool:
-    return copy["kms_key_arn"] == KMS_B and copy["state"] == "completed"
+    return (copy["kms_key_arn"], copy["state"]) == (KMS_B, "completed")
 
 
 def _is_safe(source: Truth, copies: Sequence[Truth]) -> bool:

@@ -36,8 +36,6 @@ KMS_C: Final = f"arn:aws:kms:{REGION}:{DR_ACCOUNT}:key/c0c0c0c0-7b2d-4f63-8e4a-5
 EXCLUDING_TAG: Final = ("Backup", "none")
 """A source with this tag is not copied."""
 
-PENDING_SECONDS: Final = 12.0
-"""How long after the start of the world the snapshot that is pending then completes."""
 
 NIGHTS: Final = 7
 """Nights back to which each volume has a snapshot of each night."""
@@ -50,9 +48,31 @@ _VOLUMES = (
     *(("database", 500), ("uploads", 800), ("queue", 64), ("search-index", 250), ("database-wal", 100)),
     *(("file-share", 1000), ("reports", 200), ("audit-log", 300), ("cache", 32), ("build-agent", 120)),
 )
+_PENDING_SECONDS = 10
+_PENDING_SECONDS_PER_ACCOUNT = 3
 _REPEATED_DIGITS = 8
 _AWS_EBS = "aws/ebs"
 _EVERY_FOURTH = 4
+
+
+def _allow(action: str | list[str], resource: str, condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _airflow_user(account: str, key: str, role_arn: str) -> User:
+    return User(account, "airflow", key, f"secret-of-{key.lower()}", (_policy(_allow("sts:AssumeRole", role_arn)),))
+
+
+CONNECTIONS: Final[Mapping[str, User]] = {
+    "aws_tooling": _airflow_user(TOOLING, "AKIADEMOTOOLING00000", f"arn:aws:iam::*:role/{SOURCE_ROLE}"),
+    "aws_dr": _airflow_user(DR_ACCOUNT, "AKIADEMODRACCOUNT000", f"arn:aws:iam::{DR_ACCOUNT}:role/{DR_ROLE}"),
+}
+"""The principal behind each Airflow connection, one on either side; it may do nothing but assume the role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +106,9 @@ def build_scene(accounts: int, volumes: int, copy_seconds: float, now: datetime)
     if len(seeds) > 1:
         seeds[-1] = _unencrypted(seeds[-1])
     nightly = [snapshot for index, volume in enumerate(seeds) for snapshot in _nights(volume, index, day, dice)]
-    nightly[0] = _still_pending(nightly[0], day, now)
+    # The DAG reaches an account the later, the more there are: it should meet the snapshot while that is pending.
+    until = now + timedelta(seconds=_PENDING_SECONDS + _PENDING_SECONDS_PER_ACCOUNT * accounts)
+    nightly[0] = _still_pending(nightly[0], day, until)
     world = World(
         organizations=(
             Organization(
@@ -95,7 +117,7 @@ def build_scene(accounts: int, volumes: int, copy_seconds: float, now: datetime)
             Organization(ORG_B, DR_ACCOUNT, (Account(DR_ACCOUNT, "disaster-recovery"),)),
         ),
         roles=tuple(_roles(names)),
-        users=_users(),
+        users=tuple(CONNECTIONS.values()),
         keys=tuple(_keys(names)),
         volumes=tuple(seeds),
         snapshots=(*nightly, _before_upgrade(seeds[0], day, dice), _of_today(seeds[0], now, dice)),
@@ -123,14 +145,8 @@ def settings_of(scene: Scene) -> dict[str, Any]:
     }
 
 
-def connections_of(scene: Scene) -> dict[str, User]:
-    """Name the user behind each Airflow connection of the settings."""
-    users = {user.account_id: user for user in scene.world.users}
-    return {"aws_tooling": users[TOOLING], "aws_dr": users[DR_ACCOUNT]}
-
-
 def _account_id(number: int) -> str:
-    """Number the source accounts from 1: 111111111111, 222222222222, ..., then 200000000009 and on."""
+    """Make up the id of an account, counted from 1: 111111111111, 222222222222, ..., then 200000000009 and on."""
     return str(number) * 12 if number <= _REPEATED_DIGITS else f"{200_000_000_000 + number}"
 
 
@@ -186,7 +202,7 @@ def _snapshot(volume: VolumeSeed, taken: datetime, full_bytes: int, dice: Random
     )
 
 
-def _still_pending(snapshot: SnapshotSeed, day: date, now: datetime) -> SnapshotSeed:
+def _still_pending(snapshot: SnapshotSeed, day: date, until: datetime) -> SnapshotSeed:
     """Let a snapshot have begun late, so that it is pending when the run starts and completes during it."""
     return SnapshotSeed(
         account_id=snapshot.account_id,
@@ -198,7 +214,7 @@ def _still_pending(snapshot: SnapshotSeed, day: date, now: datetime) -> Snapshot
         full_snapshot_bytes=snapshot.full_snapshot_bytes,
         kms_key=snapshot.kms_key,
         state="pending",
-        completes_at=now + timedelta(seconds=PENDING_SECONDS),
+        completes_at=until,
         tags=snapshot.tags,
         description=snapshot.description,
     )
@@ -218,26 +234,6 @@ def _of_today(volume: VolumeSeed, now: datetime, dice: Random) -> SnapshotSeed:
 
 def _new_id(prefix: str, dice: Random) -> str:
     return f"{prefix}-0{dice.getrandbits(64):016x}"
-
-
-def _users() -> tuple[User, ...]:
-    """Give each side the one principal that an Airflow connection uses; it may do nothing but assume the role."""
-    return (
-        User(
-            TOOLING,
-            "airflow",
-            "AKIADEMOTOOLING00000",
-            "sandbox-secret-of-tooling",
-            (_policy(_allow("sts:AssumeRole", f"arn:aws:iam::*:role/{SOURCE_ROLE}")),),
-        ),
-        User(
-            DR_ACCOUNT,
-            "airflow",
-            "AKIADEMODRACCOUNT000",
-            "sandbox-secret-of-dr",
-            (_policy(_allow("sts:AssumeRole", f"arn:aws:iam::{DR_ACCOUNT}:role/{DR_ROLE}")),),
-        ),
-    )
 
 
 def _roles(names: Mapping[str, str]) -> Iterator[Role]:
@@ -299,12 +295,3 @@ def _kms_b_policy() -> dict[str, Any]:
         {**_allow(_KEY_USE, "*", by_role), **everyone},
         {**_allow("kms:CreateGrant", "*", {**by_role, **_FOR_AWS}), **everyone},
     )
-
-
-def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def _allow(action: str | list[str], resource: str, condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
-    return {**statement, "Condition": condition} if condition else statement

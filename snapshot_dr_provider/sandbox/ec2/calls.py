@@ -75,9 +75,13 @@ class Call:
             raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
     def may_use_key(self, action: str, key: KeyInfo) -> bool:
-        """Tell whether EC2 may use *key* in the caller's name: by IAM on both sides, and while it is enabled."""
+        """Tell whether EC2 may use *key* in the caller's name: by IAM on both sides, and while it is enabled.
+
+        EC2 in the Region of the key asks: for a copy from another Region that is the Region of the source, whose key
+        under ``aws/ebs`` allows no other (aws 2.8; that it is so for copies is [I]).
+        """
         grant = action == "CreateGrant"
-        context = via_service_context(self.principal, self.region, self.now, grant=grant)
+        context = via_service_context(self.principal, key.region, self.now, grant=grant)
         return key.enabled and self.authority.may_use_key(self.principal, f"kms:{action}", key.arn, context).allowed
 
     def require_describe_key(self, key: KeyInfo) -> None:

@@ -117,6 +117,12 @@ class Simulation(asyncio.SelectorEventLoop):
         self.calls.remove(call)
         call.happen()
 
+    def lose(self, call: Call) -> None:
+        """Let one call take effect and lose its answer."""
+        self.calls.remove(call)
+        call.function()
+        call.answer.set_exception(AmbiguousAnswerError("no answer"))
+
     async def happen_all(self) -> None:
         """Let all calls happen that there are and that follow from them, in order."""
         await self.breathe()
@@ -183,6 +189,8 @@ class Ec2:
 
     :param breaches: laws that a call has broken.
     :param peak: most copies that were ever in flight.
+    :param needless: copies that were started beside a live one of the same source.
+    :param deletions: ids that were asked to be deleted.
     """
 
     clock: SimulatedClock
@@ -192,6 +200,8 @@ class Ec2:
     events: list[str] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    needless: list[str] = field(default_factory=list)
+    deletions: list[str] = field(default_factory=list)
     peak: int = 0
     expected_account_id: str = ORG_A
     account_id: str = ORG_A
@@ -224,13 +234,16 @@ class Ec2:
         if self.weather.quota is not None and len(self.in_flight()) >= self.weather.quota:
             self._tell(f"quota for {of.source_snapshot_id}")
             raise QuotaExceededError("too many copies", "ResourceLimitExceeded")
+        beside = self.live(of.source_snapshot_id)
         copy_id = self.add(of)
+        self.needless += [copy_id] if beside else []
         if fault == "lost after":
             raise AmbiguousAnswerError("could not start: no answer")
         return copy_id
 
     def delete(self, snapshot_id: str, why: str) -> None:
         """Delete a copy; the answer may be lost."""
+        self.deletions.append(snapshot_id)
         fault = self._fault("throttled", "lost before", "lost after")
         if fault == "throttled":
             raise ThrottledError("could not delete", "RequestLimitExceeded")
@@ -276,6 +289,15 @@ class Ec2:
         there = [c.at(self.clock.now()) for c in self.copies.values() if c.deleted_at is None]
         mine = [s for s in there if s.is_live and self.copies[s.snapshot_id].lineage.source_snapshot_id == source]
         return sorted(mine, key=seniority)
+
+    def vanish(self, snapshot_id: str) -> None:
+        """Delete a copy behind everybody's back, visible at once."""
+        copy = self.copies[snapshot_id]
+        copy.deleted_at = copy.invisible_at = self.clock.now()
+
+    def show(self, snapshot_id: str, *, after_seconds: float = 0) -> None:
+        """Settle when reads begin to show a copy, within the lag."""
+        self.copies[snapshot_id].visible_at = self.clock.now() + timedelta(seconds=after_seconds)
 
     def _delete(self, snapshot_id: str) -> None:
         copy = self.copies[snapshot_id]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -24,11 +24,11 @@ from snapshot_dr_provider.domain.lineage import Stage, seniority
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.triggers.copy_engine import CopyEngine, Outcome
 from snapshot_dr_provider.triggers.desk import CopyDesk
-from tests.builders import KMS_B
+from tests.builders import KMS_B, lineage
 from tests.unit.triggers.simulation import Ec2, Simulation, Sources, Weather, source_of
 
 SETTLE = timedelta(seconds=60)
-LAG_SECONDS = 20.0
+LAG_SECONDS = 40.0
 LATENCY_SECONDS = 5.0
 """Longest time from asking to taking effect. Lag and latency together stay well below settle, as they have to."""
 
@@ -69,10 +69,10 @@ class Play:
     def _new_desk(self) -> CopyDesk:
         hook = cast("EbsSnapshotHook", self.aws)
         return CopyDesk(
-            hook, Stage.KMS_B, slots=self._slots, poll_seconds=15, settle=SETTLE, clock=self.clock, random=self.random
+            hook, Stage.KMS_B, slots=self._slots, poll_seconds=5, settle=SETTLE, clock=self.clock, random=self.random
         )
 
-    def _new_engine(self) -> asyncio.Task[Outcome]:
+    def _new_engine(self, sources: Sequence[str] = ()) -> asyncio.Task[Outcome]:
         limits = Limits(
             kms_key_arns=frozenset({KMS_B}),
             max_attempts=self.aws.weather.failures + 1,
@@ -80,8 +80,7 @@ class Play:
             wait_until=self.clock.now() + PATIENCE,
         )
         engine = CopyEngine(self._shared or self._new_desk(), self.supply, limits, self.clock, Memory())
-        sources = self.random.sample(SOURCES, len(SOURCES))
-        return self.loop.create_task(engine.run(sources))
+        return self.loop.create_task(engine.run(sources or self.random.sample(SOURCES, len(SOURCES))))
 
     def play(self, steps: int, kills: int) -> None:
         """Let so many things happen in bad weather, with so many engines killed; then let it clear up."""
@@ -126,6 +125,27 @@ class Play:
         self.aws.events.append(f"          kill engine {victim}")
         await asyncio.wait([self.tasks[victim]])
         self.tasks[victim] = self._new_engine()
+
+    def begin(self) -> asyncio.Task[Outcome]:
+        """Begin an engine that copies the first source alone."""
+        return self._new_engine(SOURCES[:1])
+
+    async def let_happen(self, *names: str) -> None:
+        """Let the next calls happen, one for each name, or one of whatever kind."""
+        for name in names or [""]:
+            await self.loop.breathe()
+            before = len(self.aws.reads)
+            self.loop.happen(self.loop.calls[0])
+            assert any(name in read for read in self.aws.reads[before:]) or not name
+        await self.loop.breathe()
+
+    async def to_the_end(self, task: asyncio.Task[Outcome]) -> Outcome:
+        """Let everything happen that follows."""
+        while not task.done():
+            await self.loop.happen_all()
+            self.clock.advance(self.clock.seconds_to_next())
+            await self.loop.breathe()
+        return task.result()
 
     def check(self) -> None:
         """Check the laws: exactly one copy, the right one, and none deleted that should have stayed."""
@@ -221,6 +241,96 @@ def test_sources_that_become_ready_late_are_copied(*, seed, steps, engines, kill
     play.supply.unshared.add(SOURCES[1])
     play.play(steps, kills)
     play.check()
+
+
+@thorough
+@given(seed=SEEDS, steps=STEPS, failures=FAILURES, faults=FAULTS, longest=st.sampled_from([0.0, 10.0, 600.0]))
+def test_a_lone_engine_never_starts_a_copy_beside_a_live_one(*, seed, steps, failures, faults, longest):
+    """An engine without company, through lag and lost answers, starts nothing beside a copy that may be good."""
+    weather = replace(BAD_WEATHER, shortest_seconds=0, longest_seconds=longest, failures=failures, faults=faults)
+    play = Play(seed, weather, engines=1, shared=True, slots=3)
+    play.play(steps, 0)
+    play.check()
+    assert not play.aws.needless
+    assert all(play.aws.copies[copy_id].fails for copy_id in play.aws.deletions)
+
+
+def test_a_copy_that_turns_up_at_the_last_moment_is_adopted():
+    """What another starts between the look and the start is seen by the last look-up, and nothing is started."""
+    play = Play(1, Weather(), engines=1, shared=True, slots=3)
+
+    async def story() -> None:
+        task = play.begin()
+        await play.let_happen("pending_snapshots", "copies_of")
+        await play.let_happen()
+        ours = play.aws.add(lineage(SOURCES[0]))
+        await play.to_the_end(task)
+        assert [copy.snapshot_id for copy in play.aws.live(SOURCES[0])] == [ours]
+        assert not play.aws.needless
+
+    play.loop.play(story())
+
+
+def test_a_survivor_that_goes_at_the_last_moment_takes_no_duplicate_along():
+    """Before a duplicate is deleted its survivor is read once more: when that is gone, the duplicate stays."""
+    play = Play(1, Weather(), engines=1, shared=True, slots=3)
+
+    async def story() -> None:
+        copies = [play.aws.add(lineage(SOURCES[0]), seconds=0) for _ in range(2)]
+        survivor = play.aws.live(SOURCES[0])[0].snapshot_id
+        task = play.begin()
+        await play.let_happen("pending_snapshots", "copies_of")
+        play.aws.vanish(survivor)
+        await play.to_the_end(task)
+        assert not play.aws.deletions
+        assert [copy.snapshot_id for copy in play.aws.live(SOURCES[0])] == [c for c in copies if c != survivor]
+
+    play.loop.play(story())
+
+
+def test_a_deleted_duplicate_is_deleted_once():
+    """A duplicate that reads still show after its deletion is not deleted again and holds nothing up."""
+    play = Play(1, Weather(lag_seconds=LAG_SECONDS), engines=1, shared=True, slots=3)
+
+    async def story() -> None:
+        for _ in range(2):
+            play.aws.add(lineage(SOURCES[0]), seconds=0)
+        play.clock.advance(LAG_SECONDS)
+        survivor, duplicate = (copy.snapshot_id for copy in play.aws.live(SOURCES[0]))
+        task = play.begin()
+        while not play.aws.deletions:
+            await play.let_happen()
+        play.aws.copies[duplicate].invisible_at = play.clock.now() + timedelta(seconds=LAG_SECONDS)
+        outcome = await play.to_the_end(task)
+        assert play.aws.deletions == [duplicate]
+        assert outcome.finished[SOURCES[0]].snapshot_id == survivor
+
+    play.loop.play(story())
+
+
+def test_a_lost_answer_is_waited_out_though_another_copy_is_seen():
+    """A completed copy of somebody else does not end the wait for a copy of our own that reads do not show yet."""
+    play = Play(1, Weather(shortest_seconds=0, longest_seconds=0), engines=1, shared=True, slots=3)
+
+    async def story() -> None:
+        task = play.begin()
+        await play.let_happen("pending_snapshots", "copies_of")
+        await play.let_happen()
+        await play.let_happen()
+        play.aws.weather = Weather(lag_seconds=LAG_SECONDS, shortest_seconds=0, longest_seconds=0)
+        for call in list(play.loop.calls):
+            play.loop.lose(call)
+        (ours,) = play.aws.copies
+        play.aws.show(ours, after_seconds=LAG_SECONDS)
+        await play.loop.breathe()
+        play.clock.advance(1)
+        theirs = play.aws.add(lineage(SOURCES[0]), seconds=0)
+        play.aws.show(theirs)
+        await play.to_the_end(task)
+        assert theirs in play.aws.deletions
+        assert len(play.aws.live(SOURCES[0])) == 1
+
+    play.loop.play(story())
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,0 +1,157 @@
+"""Play the demo: set up Airflow and the sandbox, run the DAG, look at what it did."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+from rich.markup import escape
+
+from snapshot_dr_provider.cli.demo.process import AirflowDied, AirflowProcess, clean_environment, find_dag_file
+from snapshot_dr_provider.cli.demo.progress import progress_on
+from snapshot_dr_provider.cli.demo.report import Outcome, calls_of, complaints_of, table_of
+from snapshot_dr_provider.cli.demo.survey import survey
+from snapshot_dr_provider.cli.demo.world import CONNECTIONS, Scene, build_scene, settings_of
+from snapshot_dr_provider.sandbox import Sandbox, SandboxControl, World
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+
+DIED: Final = "died"
+"""Stands for the state of a run whose process ended before it."""
+
+_LOOK_SECONDS: Final = 0.5
+_LOOK_SHARE: Final = 0.1
+_LOG_TAIL: Final = 40
+
+
+class Demo:
+    """Play the demo once, or twice over the same world."""
+
+    def __init__(self, args: argparse.Namespace, console: Console) -> None:
+        self._args = args
+        self._console = console
+        self._home = Path(args.home or tempfile.mkdtemp(prefix="snapshot-dr-demo-")).absolute()
+        self._log = self._home / "airflow.log"
+        self._settings = self._home / "snapshot_dr.yaml"
+
+    def play(self) -> bool:
+        """Play it, write the JSON if that is asked for, and tell whether all is well."""
+        begun = time.monotonic()
+        with ExitStack() as stack:
+            sandbox = stack.enter_context(Sandbox(World()))
+            dag_file = find_dag_file()
+            self._welcome(sandbox.endpoint_url, dag_file)
+            environment = self._environment(sandbox.endpoint_url, dag_file)
+            airflow = stack.enter_context(AirflowProcess(dag_file, environment, self._home, self._log))
+            if not self._set_up(airflow):
+                return False
+            is_good = self._perform(airflow, sandbox.control)
+        self._say(f"Wall time {time.monotonic() - begun:.0f} s.")
+        return is_good
+
+    def _perform(self, airflow: AirflowProcess, control: SandboxControl) -> bool:
+        scene = build_scene(self._args.accounts, self._args.volumes, self._args.copy_seconds, control.now())
+        self._settings.write_text(yaml.safe_dump(settings_of(scene), sort_keys=False), encoding="utf-8")
+        control.reset(scene.world)
+        self._say(f"\nThe daily DAG copies the snapshots of {scene.day} (yesterday, UTC).\n")
+        outcome = self._run(airflow, control, scene)
+        is_good = self._judge(outcome)
+        if is_good and self._args.twice:
+            self._say("\nThe same day once more, over the same world.\n")
+            outcome = self._run(airflow, control, scene)
+            is_good = self._judge(outcome) and self._judge_repetition(outcome.copies_started)
+        if self._args.json:
+            Path(self._args.json).write_text(json.dumps(outcome.to_json(), indent=2) + "\n", encoding="utf-8")
+        return is_good
+
+    def _environment(self, endpoint_url: str, dag_file: Path) -> Mapping[str, str]:
+        connections = {
+            f"AIRFLOW_CONN_{name.upper()}": json.dumps(
+                {"conn_type": "aws", "login": user.access_key_id, "password": user.secret_access_key}
+            )
+            for name, user in CONNECTIONS.items()
+        }
+        settings = {"AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH": str(self._settings), "AWS_ENDPOINT_URL": endpoint_url}
+        return clean_environment(self._home, dag_file, {**connections, **settings})
+
+    def _welcome(self, endpoint_url: str, dag_file: Path) -> None:
+        self._say(f"[bold]Snapshot DR demo[/]: accounts {self._args.accounts}, volumes in each {self._args.volumes}\n")
+        for title, value in (("DAG", dag_file), ("Sandbox AWS", endpoint_url), ("Log of Airflow", self._log)):
+            self._say(f"  {title:<15} {escape(str(value))}", as_is=True)
+
+    def _set_up(self, airflow: AirflowProcess) -> bool:
+        begun = time.monotonic()
+        try:
+            with self._console.status("Setting up Airflow"):
+                while not airflow.is_ready(_LOOK_SECONDS):
+                    pass
+        except AirflowDied as error:
+            self._complain([f"Airflow could not be set up: {error}."])
+            return False
+        self._say(f"  {'Airflow set up':<15} in {time.monotonic() - begun:.0f} s")
+        return True
+
+    def _run(self, airflow: AirflowProcess, control: SandboxControl, scene: Scene) -> Outcome:
+        """Run the DAG to its end, and look at the sandbox meanwhile and then."""
+        begun, calls_before = time.monotonic(), control.calls()["by_action"]
+        airflow.start_run(scene.day)
+        state, wait = None, 0.0
+        with progress_on(self._console) as progress:
+            while state is None:
+                try:
+                    state = airflow.end_state(wait)
+                except AirflowDied as error:
+                    self._say(f"{error}.")
+                    state = DIED
+                looked = time.monotonic()
+                accounts = survey(control.snapshots(), scene.accounts, scene.day)
+                progress.show(accounts)
+                # Looking at a large world must not take the processor from those who work in it.
+                wait = max(_LOOK_SECONDS, (time.monotonic() - looked) / _LOOK_SHARE)
+        self._say(f"\nDAG run: {state}, in {time.monotonic() - begun:.0f} s")
+        return Outcome(state, accounts, control.now(), control.calls()["by_action"], calls_before)
+
+    def _judge(self, outcome: Outcome) -> bool:
+        """Show the outcome and tell whether it is good."""
+        self._console.print(table_of(outcome))
+        self._say(calls_of(outcome))
+        complaints = complaints_of(outcome)
+        if complaints:
+            self._complain(complaints)
+        else:
+            self._say(
+                "[green]Every wanted snapshot has a verified KMS-C copy in the DR account; no KMS-B copy is left.[/]"
+            )
+        return not complaints
+
+    def _judge_repetition(self, started: int) -> bool:
+        if started:
+            self._complain([f"The second run started {started} copies; it should have started none."])
+        else:
+            self._say("[green]The second run started no copy.[/]")
+        return not started
+
+    def _complain(self, complaints: list[str]) -> None:
+        """Say what is wrong, with the end of what Airflow said."""
+        with self._log.open(encoding="utf-8", errors="replace") as log:
+            tail = [line.rstrip() for line in deque(log, _LOG_TAIL)]
+        self._say(f"\n[dim]The last {len(tail)} lines of Airflow's log, {escape(str(self._log))}:[/]", as_is=True)
+        for line in tail:
+            self._console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+        self._say("")
+        for complaint in complaints:
+            self._say(f"[red]{escape(complaint)}[/]")
+
+    def _say(self, text: str, *, as_is: bool = False) -> None:
+        """Print a text, with its lines broken between words unless it is to be copied from the terminal."""
+        self._console.print(text, highlight=False, soft_wrap=as_is)
