@@ -171,6 +171,21 @@ def survivor(copies: Sequence[Snapshot], kms_key_arns: frozenset[str]) -> Snapsh
     return next(iter(live_copies(copies, kms_key_arns)), None)
 
 
+def only_copy(
+    copies: Sequence[Snapshot], kms_key_arns: frozenset[str], settle: timedelta, now: datetime
+) -> Snapshot | None:
+    """
+    Name the completed copy that is the only one, and certain to stay so.
+
+    Whoever starts a second copy has looked before reads showed the first, so that it is started within ``settle`` of
+    it, and shown within ``settle`` of that. A copy that completes sooner is not trusted to be alone yet, by whatever
+    memory of the starter was lost. The clocks of AWS and of this machine are taken to agree, up to seconds.
+    """
+    live = live_copies(copies, kms_key_arns)
+    is_only_one = len(live) == 1 and live[0].state == "completed"
+    return live[0] if is_only_one and now >= live[0].start_time + 2 * settle else None
+
+
 _ToDo = Literal["prepare", "start", "await"]
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -185,8 +200,10 @@ def _judge(
         return live[0]
     if live:
         # Finished means exactly one: duplicates are first waited for and removed, also one that reads may not show yet.
-        is_only_one = len(live) == 1 and now >= _clear_from(request.source_snapshot_id, seen, memory, limits)
-        return live[0] if is_only_one and live[0].state == "completed" else "await"
+        only_one = only_copy(seen, limits.kms_key_arns, limits.settle, now)
+        return (
+            only_one if only_one and now >= _clear_from(request.source_snapshot_id, seen, memory, limits) else "await"
+        )
     failure = _judge_attempts(request.source_snapshot_id, seen, memory, limits)
     if failure:
         return failure

@@ -71,6 +71,7 @@ def plan_copies(
     kms_c_copies: Iterable[Snapshot],
     selection: Selection,
     origin: Origin,
+    *,
     retention: Retention = "none",
 ) -> CopyPlan:
     """
@@ -143,7 +144,7 @@ def _unfit(source: Snapshot, selection: Selection, origin: Origin) -> str:
 
 
 def _may_still_turn_out_encrypted(source: Snapshot) -> bool:
-    """A fresh copy, as other backup tools make them, says that it is unencrypted and of size 0 (aws 1.8)."""
+    """Tell a fresh copy, as other backup tools make them: it says that it is unencrypted and of size 0 (aws 1.8)."""
     return source.state == "pending" and source.volume_size_gib == 0
 
 
@@ -177,20 +178,20 @@ def _unfinished(
     """
     Find the sources that earlier runs left in the middle: their KMS-B copies are there and should not be.
 
-    One whose KMS-B copies all failed is left to the ordinary rules: there is nothing to finish. Under ``newest_per_volume`` the newest KMS-B copy of each volume stays, once its KMS-C copy is verified.
+    One whose KMS-B copies all failed is left to the ordinary rules: there is nothing to finish. Under
+    ``newest_per_volume`` the newest KMS-B copy of each volume stays, once its KMS-C copy is verified.
     """
     mine = [copy for copy in kms_b_copies if _is_from(copy, origin)]
     stays = newest_kms_b_copies(mine, origin.account_id) if retention == "newest_per_volume" else frozenset()
-    grouped = copies_by_source(mine, owner_id=origin.account_id, stage=Stage.KMS_B)
-    return {
-        source: _Unfinished(lineage, size_of(best))
-        for source, copies in grouped.items()
+    found: dict[str, _Unfinished] = {}
+    for source, copies in copies_by_source(mine, owner_id=origin.account_id, stage=Stage.KMS_B).items():
         # A pending or failed copy does not tell its size (aws 1.8).
-        for best in sorted(copies, key=lambda copy: copy.state != "completed")[:1]
-        if any(copy.is_live for copy in copies)
-        and (lineage := lineage_of(best, owner_id=origin.account_id)) is not None
-        and not (source in verified and len(copies) == 1 and best.snapshot_id in stays)
-    }
+        best = min(copies, key=lambda copy: copy.state != "completed")
+        lineage = lineage_of(best, owner_id=origin.account_id)
+        is_kept = source in verified and len(copies) == 1 and best.snapshot_id in stays
+        if lineage is not None and not is_kept and any(copy.is_live for copy in copies):
+            found[source] = _Unfinished(lineage, size_of(best))
+    return found
 
 
 def _is_from(copy: Snapshot, origin: Origin) -> bool:

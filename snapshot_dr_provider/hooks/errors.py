@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError  # noqa: A004  # botocore's own name
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004  # botocore's own name
+    HTTPClientError,
+    IncompleteReadError,
+    SSLError,
+)
 from botocore.parsers import ResponseParserError
 
 from snapshot_dr_provider.exceptions import (
@@ -71,8 +78,12 @@ def translated(action: str, *, changes_something: bool = False) -> Iterator[None
         yield
     except ClientError as error:
         raise _from_answer(error, action, unanswered) from error
+    except SSLError as error:
+        # A kind of ConnectionError there, but it may come while the answer is read.
+        message = f"could not {action}, the connection broke: {error}"
+        raise unanswered(message) from error
     except ConnectionError as error:
-        # Refused, not resolved, no TLS: nothing was sent.
+        # Refused, not resolved, no way through a proxy: nothing was sent.
         message = f"could not {action}: {error}"
         raise ServiceError(message) from error
     except (HTTPClientError, IncompleteReadError, ResponseParserError) as error:

@@ -10,7 +10,7 @@ from random import SystemRandom
 from typing import Any, ClassVar
 
 from snapshot_dr_provider._compat import AwsBaseOperator, Context, aws_template_fields, conf
-from snapshot_dr_provider.domain.copying import live_copies
+from snapshot_dr_provider.domain.copying import only_copy
 from snapshot_dr_provider.domain.coverage import SourceSize
 from snapshot_dr_provider.domain.lineage import Stage, copies_by_source
 from snapshot_dr_provider.domain.routes import Route
@@ -122,8 +122,10 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         return to_do
 
     def _is_done(self, copies: Sequence[Snapshot], route: Route) -> bool:
-        live = live_copies(copies, accepted_keys(self.stage, route))
-        return len(live) == len(copies) == 1 and live[0].state == "completed"
+        """Whether a source has its one copy and nothing beside it that would have to be removed."""
+        settle = timedelta(seconds=CopyOptions.from_json(self.options or {}).settle_seconds)
+        only_one = only_copy(copies, accepted_keys(self.stage, route), settle, SystemClock().now())
+        return only_one is not None and len(copies) == 1
 
     @abstractmethod
     def _not_needed(self, hooks: RouteHooks, sources: Mapping[str, SourceSize]) -> frozenset[str]:

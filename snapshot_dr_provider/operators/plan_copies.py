@@ -68,7 +68,9 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         kms_b_copies = hooks.kms_b().copies_from(route.account_id, Stage.KMS_B)
         known = candidates(sources, kms_b_copies, options.selection, origin)
         kms_c_copies = hooks.kms_c().copies_of(known, Stage.KMS_C)
-        return plan_copies(sources, kms_b_copies, kms_c_copies, options.selection, origin, options.kms_b_retention)
+        return plan_copies(
+            sources, kms_b_copies, kms_c_copies, options.selection, origin, retention=options.kms_b_retention
+        )
 
     def _report(self, context: Context, route: Route, plan: CopyPlan) -> None:
         for snapshot_id, reason in plan.not_wanted.items():

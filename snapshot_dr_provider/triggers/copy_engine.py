@@ -54,6 +54,7 @@ class CopyEngine:
         self._memory = memory
         self._outcome = Outcome()
         self._requests: dict[str, CopyRequest] = {}
+        self._completed: frozenset[str] = frozenset()
         self._reported: tuple[int, ...] = ()
 
     async def run(self, sources: Sequence[str]) -> Outcome:
@@ -96,7 +97,8 @@ class CopyEngine:
         return plan_round(requests, copies, self._memory, self._limits, self._clock.now())
 
     def _is_uncertain(self, source: str) -> bool:
-        return source in self._memory.started or source in self._memory.unclear
+        """Whether copies may come to light that were never seen pending."""
+        return source in self._memory.started or source in self._memory.unclear or source in self._completed
 
     def _learn(self, copies: Copies) -> None:
         """
@@ -109,6 +111,8 @@ class CopyEngine:
         started = {s: start for s, start in self._memory.started.items() if start[1] > oldest and start[0] not in ids}
         unclear = {s: moment for s, moment in self._memory.unclear.items() if moment > oldest}
         self._memory = replace(self._memory, started=started, unclear=unclear)
+        done = {source for source, found in copies.items() if any(copy.state == "completed" for copy in found)}
+        self._completed = self._completed - copies.keys() | done
 
     async def _survey(self, sources: Sequence[str]) -> None:
         """Read what the sources are like, all of them once and the unready ones again."""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from snapshot_dr_provider.sensors.snapshot_completed import SnapshotCompletedSensor
 from tests import worlds
-from tests.integration.tasks import FAST, TaskInstance, route, run
+from tests.integration.tasks import FAST, TaskInstance, context, route, run
 
 SOURCE = worlds.source(worlds.account_id(1), 1)
 RECORDS = [{"snapshot_id": SOURCE.snapshot_id, "gib": SOURCE.size_gib, "bytes": SOURCE.full_snapshot_bytes}]
-LATER = {"state": "pending", "completes_at": worlds.NOW.replace(minute=30, second=2)}
+LATER: dict[str, Any] = {"state": "pending", "completes_at": worlds.NOW.replace(minute=30, second=2)}
 
 
 def gate(stage="kms-c", **arguments):
     """Make a gate behind some stage."""
-    values = {"route": route(), "records_from": "before", "deferrable": True, "options": FAST, **arguments}
+    values: dict[str, Any] = {
+        "route": route(),
+        "records_from": "before",
+        "deferrable": True,
+        "options": FAST,
+        **arguments,
+    }
     return SnapshotCompletedSensor(task_id="gate", stage=stage, **values)
 
 
@@ -30,7 +38,7 @@ def test_a_verified_copy_passes(enter, stage):
     """A completed copy that is what it has to be lets its source through, without waiting."""
     seed(enter, stage)
     task = TaskInstance(RECORDS)
-    gate(stage).execute({"ti": task})
+    gate(stage).execute(context(task))
     assert task.pushed["records"] == RECORDS
     assert task.pushed["failures"] == {}
 
@@ -61,7 +69,7 @@ def test_what_is_not_a_verified_copy_is_red_and_named(enter, stage, changes, say
     seed(enter, stage, **changes)
     task = TaskInstance(RECORDS)
     with pytest.raises(AirflowFailException) as error:
-        gate(stage).execute({"ti": task})
+        gate(stage).execute(context(task))
     assert all(part in str(error.value) for part in [SOURCE.snapshot_id, *says])
     assert task.pushed["records"] == []
     assert list(task.pushed["failures"]) == [SOURCE.snapshot_id]
@@ -71,10 +79,10 @@ def test_the_good_ones_flow_on(enter):
     """One bad copy makes the gate red and does not hold up the others."""
     other = worlds.source(worlds.account_id(1), 2)
     enter(worlds.world(1, seeds=[SOURCE, other, worlds.copy_of(SOURCE, "kms-c", 1)]))
-    records = [*RECORDS, {"snapshot_id": other.snapshot_id, "gib": other.size_gib, "bytes": None}]
+    records: list[dict[str, Any]] = [*RECORDS, {"snapshot_id": other.snapshot_id, "gib": other.size_gib, "bytes": None}]
     task = TaskInstance(records)
     with pytest.raises(AirflowFailException, match=other.snapshot_id):
-        gate().execute({"ti": task})
+        gate().execute(context(task))
     assert task.pushed["records"] == RECORDS
 
 
@@ -88,7 +96,7 @@ def test_without_records_it_skips_and_says_why(enter):
     """A stage whose predecessor left no records has nothing to judge."""
     enter(worlds.world(1, seeds=[SOURCE]))
     with pytest.raises(AirflowSkipException, match="before left no records"):
-        gate().execute({"ti": TaskInstance(None)})
+        gate().execute(context(TaskInstance(None)))
 
 
 def test_it_takes_ids_of_copies_alone(enter):

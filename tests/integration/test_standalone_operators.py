@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
@@ -13,10 +15,10 @@ from snapshot_dr_provider.operators.copy_snapshot_to_kms_b import CopySnapshotTo
 from snapshot_dr_provider.operators.delete_kms_b import DeleteKmsBOperator
 from snapshot_dr_provider.operators.rotate_to_kms_c import RotateToKmsCOperator
 from tests import worlds
-from tests.integration.tasks import FAST, TaskInstance, fire, route, run
+from tests.integration.tasks import FAST, TaskInstance, context, fire, route, run
 
 ACCOUNT = worlds.account_id(1)
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "aws_conn_id": "aws_tooling",
     "role_arn": f"arn:aws:iam::{ACCOUNT}:role/SnapshotDr",
     "source_account_id": ACCOUNT,
@@ -76,7 +78,7 @@ def test_a_missing_argument_is_named():
     """What cannot work is said before anything is asked of AWS."""
     operator = CopySnapshotToKmsBOperator(task_id="copy", aws_conn_id="aws_tooling", source_snapshot_ids=["snap-1"])
     with pytest.raises(ConfigurationError, match="needs region_name and source_account_id"):
-        operator.execute({"ti": TaskInstance(), "run_id": "a-run"})
+        operator.execute(context(TaskInstance()))
 
 
 def test_a_trigger_runs_again_where_another_stopped(enter):
@@ -86,7 +88,7 @@ def test_a_trigger_runs_again_where_another_stopped(enter):
     ids = [seed.snapshot_id for seed in world.snapshots]
     operator = CopySnapshotToKmsBOperator(task_id="copy", deferrable=True, source_snapshot_ids=ids, **ARGUMENTS)
     with pytest.raises(TaskDeferred) as deferred:
-        operator.execute({"ti": TaskInstance(), "run_id": "a-run"})
+        operator.execute(context(TaskInstance()))
     first = fire(deferred.value.trigger)
     assert fire(deferred.value.trigger) == first == {"finished": sorted(ids), "failures": {}}
     assert sandbox.control.calls()["by_action"]["ec2:CopySnapshot"] == len(ids)
@@ -100,7 +102,7 @@ def test_throttled_reads_do_not_end_a_trigger(enter):
         task_id="copy", deferrable=True, source_snapshot_ids=[world.snapshots[0].snapshot_id], **ARGUMENTS
     )
     with pytest.raises(TaskDeferred) as deferred:
-        operator.execute({"ti": TaskInstance(), "run_id": "a-run"})
+        operator.execute(context(TaskInstance()))
     for kind in ("throttle", "server_error", "reset_before"):
         sandbox.control.add_fault(service="ec2", action="DescribeSnapshots", kind=kind, count=3)
     assert fire(deferred.value.trigger)["failures"] == {}
@@ -167,7 +169,7 @@ def test_the_wrong_credentials_change_nothing(enter, connection, error, says):
         options=FAST,
     )
     with pytest.raises(error) as raised:
-        operator.execute({"ti": TaskInstance(), "run_id": "a-run"})
+        operator.execute(context(TaskInstance()))
     assert all(part in str(raised.value) for part in says)
     assert "ec2:CopySnapshot" not in sandbox.control.calls()["by_action"]
 
@@ -181,7 +183,7 @@ def test_throttling_is_left_to_the_retries_of_airflow(enter):
         task_id="copy", route=route(), source_snapshot_ids=[world.snapshots[0].snapshot_id], options=FAST
     )
     with pytest.raises(AirflowException) as raised:
-        operator.execute({"ti": TaskInstance(), "run_id": "a-run"})
+        operator.execute(context(TaskInstance()))
     assert not isinstance(raised.value, AirflowFailException)
 
 
@@ -200,7 +202,7 @@ def test_a_route_of_5000_snapshots_fits(enter):
         task_id="copy", route=route(), deferrable=True, records_from="plan", options=FAST
     )
     with pytest.raises(TaskDeferred) as deferred:
-        operator.execute({"ti": TaskInstance(json.loads(records)), "run_id": "a-run"})
+        operator.execute(context(TaskInstance(json.loads(records))))
     arguments = json.dumps(deferred.value.trigger.serialize()[1])
     assert len(records) < 500_000
     assert len(arguments) < 500_000
@@ -211,7 +213,7 @@ def test_the_link_leads_to_the_copies_of_the_account():
     pushed = TaskInstance()
     operator = CopySnapshotToKmsBOperator(task_id="copy", route=route())
     there = Route.from_json(route())
-    SnapshotCopiesLink.persist_copies({"ti": pushed}, operator, there, Stage.KMS_B)  # type: ignore[typeddict-item]
+    SnapshotCopiesLink.persist_copies(context(pushed), operator, there, Stage.KMS_B)
     link = SnapshotCopiesLink().format_link(**pushed.pushed["snapshot_copies"])
     assert link == (
         f"https://console.aws.amazon.com/ec2/home?region={worlds.REGION}#Snapshots:visibility=owned-by-me;"

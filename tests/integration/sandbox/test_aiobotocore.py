@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from aiobotocore.session import get_session
+
 from tests import worlds
 
 

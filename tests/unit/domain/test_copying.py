@@ -1,6 +1,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from snapshot_dr_provider.domain.copying import (
     Memory,
     Round,
     live_copies,
+    only_copy,
     plan_round,
     survivor,
 )
@@ -351,13 +352,30 @@ def test_two_copies_are_never_wanted(request_, copies, memory):
         assert what(made) in ("finish", "await")
 
 
+@pytest.mark.parametrize(
+    ("copies", "later", "found"),
+    [
+        ([copy("snap-1")], 2 * SETTLE, True),
+        ([copy("snap-1")], 2 * SETTLE - timedelta(seconds=1), False),
+        ([copy("snap-1", state="pending")], 2 * SETTLE, False),
+        ([copy("snap-1"), copy("snap-2", state="pending")], 2 * SETTLE, False),
+        ([copy("snap-1"), copy("snap-2", state="error")], 2 * SETTLE, True),
+        ([], 2 * SETTLE, False),
+    ],
+)
+def test_a_copy_is_trusted_to_be_the_only_one_after_twice_the_lag(copies, later, found):
+    """A sibling may come to light within twice settle of the start; only then one completed copy is the only one."""
+    now = copy("snap-1").start_time + later
+    assert (only_copy(copies, LIMITS.kms_key_arns, SETTLE, now) is not None) is found
+
+
 def _apply(
-    made: Round, copies: Sequence[Snapshot], memory: Memory, requests: Mapping[str, CopyRequest], step: int
+    made: Round, copies: Sequence[Snapshot], memory: Memory, requests: Mapping[str, CopyRequest], now: datetime
 ) -> tuple[list[Snapshot], Memory, dict[str, CopyRequest]]:
     """Carry a round out in a world where everything succeeds and is done by the next round."""
     gone = memory.removed | {c.snapshot_id for c in made.remove}
     done = [replace(c, state="completed", kms_key_arn=KMS_B) if c.state == "pending" else c for c in copies]
-    new = [copy(f"snap-n{step}", hours=30 + step) for _ in made.start]
+    new = [replace(copy(f"snap-n{now:%j%H%M%S}"), start_time=now) for _ in made.start]
     ready = dict.fromkeys((*made.awaited, *(request.source_snapshot_id for request in made.prepare)), READY)
     after = replace(memory, removed=gone)
     return [c for c in done if c.snapshot_id not in gone] + new, after, {**requests, **ready}
@@ -368,9 +386,9 @@ def test_a_round_that_was_carried_out_leaves_nothing_to_do(request_, copies, mem
     """plan(apply(plan)) is empty: after a few rounds that succeed the plan has nothing left to do, and stays so."""
     requests = {"snap-1": request_}
     now = NOW
-    for step in range(4):
+    for _ in range(7):
         made = decide(requests["snap-1"], *copies, memory=memory, now=now)
-        copies, memory, requests = _apply(made, copies, memory, requests, step)
+        copies, memory, requests = _apply(made, copies, memory, requests, now)
         now += SETTLE
     last = decide(requests["snap-1"], *copies, memory=memory, now=now)
     assert last.is_over

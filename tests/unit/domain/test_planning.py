@@ -27,7 +27,7 @@ SECOND = timedelta(seconds=1)
 
 def plan(*sources: Snapshot, b=(), c=(), selection: Selection = DAY, retention="none") -> CopyPlan:
     """Plan for one account, from its sources and the copies of both hops."""
-    return plan_copies(sources, b, c, selection, ORIGIN, retention)
+    return plan_copies(sources, b, c, selection, ORIGIN, retention=retention)
 
 
 def kms_b(source_id="snap-1", copy_id="snap-b", *, of: Mapping[str, Any] | None = None, **changes) -> Snapshot:
@@ -402,7 +402,7 @@ C_COPIES = st.lists(st.builds(kms_c, IDS, st.uuids().map("snap-c-{}".format), st
 @given(SETS_OF_SOURCES, B_COPIES, C_COPIES, SELECTIONS, RETENTIONS)
 def test_every_source_is_wanted_or_has_a_reason(sources, b, c, selection, retention):
     """Each source is either wanted or has a reason, never both; beyond the sources only unfinished ones are wanted."""
-    made = plan_copies(sources, b, c, selection, ORIGIN, retention)
+    made = plan_copies(sources, b, c, selection, ORIGIN, retention=retention)
     present = {s.snapshot_id for s in sources}
     assert not made.wanted.keys() & made.not_wanted.keys()
     assert present == (made.wanted.keys() | made.not_wanted.keys()) & present
@@ -415,13 +415,13 @@ def test_every_source_is_wanted_or_has_a_reason(sources, b, c, selection, retent
 @given(SETS_OF_SOURCES, B_COPIES, C_COPIES, SELECTIONS, RETENTIONS)
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(sources, b, c, selection, retention):
     """Once each wanted source has a verified KMS-C copy, the next plan of the same interval keeps all it wants."""
-    first = plan_copies(sources, b, c, selection, ORIGIN, retention)
+    first = plan_copies(sources, b, c, selection, ORIGIN, retention=retention)
     made = [
         kms_c(i, f"snap-new-{i}", volume_size_gib=size.volume_size_gib, full_snapshot_bytes=size.full_snapshot_bytes)
         for i, size in first.wanted.items()
     ]
     # Pending sources have completed meanwhile, and the KMS-B copies are gone.
-    second = plan_copies(sources, [], [*c, *made], selection, ORIGIN, retention)
+    second = plan_copies(sources, [], [*c, *made], selection, ORIGIN, retention=retention)
     assert second.kept == second.wanted.keys()
     assert second.wanted.keys() <= first.wanted.keys()
 
@@ -431,8 +431,8 @@ def test_the_candidates_are_enough_to_plan_with(sources, b, c, selection, retent
     """A plan made from the KMS-C copies of the candidates alone is the plan made from all of them."""
     named = candidates(sources, b, selection, ORIGIN)
     some = [snapshot for snapshot in c if snapshot.tags["SourceSnapshotId"] in named]
-    assert plan_copies(sources, b, some, selection, ORIGIN, retention) == plan_copies(
-        sources, b, c, selection, ORIGIN, retention
+    assert plan_copies(sources, b, some, selection, ORIGIN, retention=retention) == plan_copies(
+        sources, b, c, selection, ORIGIN, retention=retention
     )
 
 

@@ -7,6 +7,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ParamValidationError,
     ReadTimeoutError,
+    SSLError,
 )
 from botocore.parsers import ResponseParserError
 
@@ -89,8 +90,9 @@ def test_a_known_code_is_never_ambiguous(code):
         ReadTimeoutError(endpoint_url=URL),
         ConnectionClosedError(endpoint_url=URL),
         ResponseParserError("cut off"),
+        SSLError(endpoint_url=URL, error="EOF"),
     ],
-    ids=["500", "503", "read timeout", "connection closed", "unreadable"],
+    ids=["500", "503", "read timeout", "connection closed", "unreadable", "TLS"],
 )
 def test_a_lost_answer_leaves_open_whether_the_call_took_effect(error):
     """A 5xx or a lost answer is ambiguous for a call that changes something, and a failure of AWS for a read."""

@@ -186,10 +186,11 @@ thorough = settings(
     faults=FAULTS,
     flaps=st.booleans(),
     kills=KILLS,
+    shortest=st.sampled_from([0.0, BAD_WEATHER.shortest_seconds]),
 )
-def test_killed_engines_converge_on_one_copy(*, seed, steps, engines, shared, failures, faults, flaps, kills):
+def test_killed_engines_converge_on_one_copy(*, seed, steps, engines, shared, failures, faults, flaps, kills, shortest):
     """Two or three engines, killed at any point and begun again without memory, end with one copy of each source."""
-    weather = replace(BAD_WEATHER, flaps=flaps, failures=failures, faults=faults)
+    weather = replace(BAD_WEATHER, flaps=flaps, failures=failures, faults=faults, shortest_seconds=shortest)
     play = Play(seed, weather, engines=engines, shared=shared, slots=3)
     play.play(steps, kills)
     play.check()
