@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snapshot_dr_provider.sandbox import cli
+from snapshot_dr_provider.cli.environment import forget_aws
 
 if TYPE_CHECKING:
     import argparse
@@ -12,4 +12,7 @@ if TYPE_CHECKING:
 
 def serve_sandbox(args: argparse.Namespace) -> None:
     """Serve the sandbox until it is interrupted."""
+    forget_aws()
+    from snapshot_dr_provider.sandbox import cli  # noqa: PLC0415  # imports moto, which opens a session of boto3
+
     cli.run(args)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from rich.console import Console
 
-from snapshot_dr_provider.cli.demo.process import forget_aws
+from snapshot_dr_provider.cli.environment import forget_aws
 
 if TYPE_CHECKING:
     import argparse

@@ -17,7 +17,6 @@ from typing import Any, Final, Self
 
 import snapshot_dr_provider
 
-_USERS_AWS: Final = re.compile(r"(AWS|BOTO|MOTO)_|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE)
 _USERS_AIRFLOW: Final = re.compile(r"_*AIRFLOW_")
 
 _CHILD: Final = "snapshot_dr_provider.cli.demo.child"
@@ -39,16 +38,6 @@ def find_dag_file() -> Path:
         if place.is_file():
             return place
     raise FileNotFoundError(f"the DAG file is neither {' nor '.join(map(str, places))}; install the provider again")
-
-
-def forget_aws() -> None:
-    """Take from this process, and from those it starts, whatever could lead them to an AWS account or to a proxy."""
-    for name in filter(_USERS_AWS.match, list(os.environ)):
-        del os.environ[name]
-    # No profile and no instance role: credentials come from the connections alone.
-    os.environ.update(
-        AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true"
-    )
 
 
 def clean_environment(home: Path, dag_file: Path, more: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_dr_provider.cli.demo.process import clean_environment, find_dag_file, forget_aws
+from snapshot_dr_provider.cli.demo.process import clean_environment, find_dag_file
+from snapshot_dr_provider.cli.environment import forget_aws
 
 
 @pytest.mark.smoke
