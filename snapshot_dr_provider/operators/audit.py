@@ -121,7 +121,7 @@ class AuditRunOperator(BaseOperator):
     def _reasons(self, task: Any, index: int) -> dict[str, str]:
         """Collect what the stages of a route said of the sources that failed, the earliest stage first."""
         reasons: dict[str, str] = {}
-        for name in reversed(self.stage_tasks):
+        for name in reversed([task for task in self.stage_tasks if task != self.plan_task]):
             reasons |= task.xcom_pull(task_ids=name, key=FAILURES, map_indexes=index, default=None) or {}
         return reasons
 

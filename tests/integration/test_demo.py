@@ -46,6 +46,8 @@ class Run:
                 env={**os.environ, "AIRFLOW_HOME": str(folder / "users_airflow"), **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                # A shell that runs the tests in the background has them, and so the demo, ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # before any thread
             )
 
     @property

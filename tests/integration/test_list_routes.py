@@ -286,7 +286,7 @@ class TestRoutes:
         """Each active account of the organization has its routes, with its name and its role."""
         routes = run.list(**BY_ORGANIZATION)
         assert len(routes) == 48 * 2
-        assert routes[2].label == f"prod-00 ({PROD[0]}) eu-west-1"
+        assert routes[2].label == f"prod-00 ({PROD[0]}) eu-west-1 to us-east-1"
         assert routes[2].source_role_arn == f"arn:aws:iam::{PROD[0]}:role/SnapshotDr"
 
     def test_a_run_may_name_its_accounts(self, world, run):
