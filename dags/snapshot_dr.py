@@ -14,7 +14,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, XComArg
 from snapshot_dr_provider.operators.audit import AuditRunOperator
 from snapshot_dr_provider.operators.list_routes import ListRoutesOperator
 from snapshot_dr_provider.stage import RUN_OPTIONS
-from snapshot_dr_provider.task_groups.account import STAGES, account
+from snapshot_dr_provider.task_groups.account import RETRY, STAGES, account
 
 with DAG(
     dag_id="snapshot_dr",
@@ -26,6 +26,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     max_active_tasks=64,
+    default_args=RETRY,
     tags=["aws", "ebs", "disaster-recovery"],
     params={
         "day": Param(

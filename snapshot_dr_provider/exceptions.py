@@ -6,19 +6,16 @@ SnapshotDrError
 │   ├── SettingsError               the settings file
 │   ├── ConnectionMissingError      no Airflow connection of that id
 │   └── WrongAccountError           the credentials belong to another account than the route says
-├── AwsError                        AWS answered, and the answer was no
-│   ├── AccessDeniedError           an IAM or key policy refused
-│   ├── NotFoundError               the snapshot or key is not there, or not visible to the caller
-│   ├── InvalidRequestError         AWS will refuse the same request again
-│   ├── SnapshotInUseError          locked, or registered with an AMI
-│   ├── SnapshotLimitError          the account has as many snapshots as it may have
-│   ├── QuotaExceededError          too many copies are in flight
-│   ├── ThrottledError              too many requests
-│   ├── ServiceError                5xx, or no answer to a call that changes nothing
-│   └── AmbiguousAnswerError        no answer to a call that may have taken effect
-├── CopyFailedError                 at least one snapshot of the account could not be copied
-├── VerificationError               a copy is not what it has to be
-└── CoverageError                   a run ended without a verified copy of all that it wanted
+└── AwsError                        AWS answered, and the answer was no
+    ├── AccessDeniedError           an IAM or key policy refused
+    ├── NotFoundError               the snapshot or key is not there, or not visible to the caller
+    ├── InvalidRequestError         AWS will refuse the same request again
+    ├── SnapshotInUseError          locked, or registered with an AMI
+    ├── SnapshotLimitError          the account has as many snapshots as it may have
+    ├── QuotaExceededError          too many copies are in flight
+    ├── ThrottledError              too many requests
+    ├── ServiceError                5xx, or no answer to a call that changes nothing
+    └── AmbiguousAnswerError        no answer to a call that may have taken effect
 
 ``permanent`` tells whether trying again without a change by a person can help: operators fail at once on
 permanent errors and leave the others to Airflow's retries.
@@ -44,7 +41,13 @@ class SettingsError(ConfigurationError):
 
 
 class ConnectionMissingError(ConfigurationError):
-    """Name the Airflow connection that does not exist."""
+    """
+    Name the Airflow connection that was not found.
+
+    Not permanent: Airflow says the same when a secrets backend or its own API did not answer.
+    """
+
+    permanent = False
 
 
 class WrongAccountError(ConfigurationError):
@@ -110,15 +113,3 @@ class AmbiguousAnswerError(AwsError):
     """Tell that a call that may have taken effect was not answered."""
 
     permanent = False
-
-
-class CopyFailedError(SnapshotDrError):
-    """Name the snapshots that could not be copied, each with its reason."""
-
-
-class VerificationError(SnapshotDrError):
-    """Name the copies that are not what they have to be, each with the difference."""
-
-
-class CoverageError(SnapshotDrError):
-    """Name what a run ended without."""

@@ -94,6 +94,9 @@ class RouteStage:
         :raises ConfigurationError: when an argument is missing.
         """
         route = Route.from_json(self.route) if self.route else self._route_of_arguments()
+        _require_key("kms_b_arn", route.kms_b_arn, route.destination_region)
+        if route.dr_account_id:
+            _require_key("kms_c_arn", route.kms_c_arn, route.destination_region)
         context["route_label"] = route.label  # type: ignore[typeddict-unknown-key]  # read by map_index_template
         return route
 
@@ -138,7 +141,7 @@ class RouteStage:
         task = context["ti"]
         left = task.xcom_pull(task_ids=self.records_from, key=RECORDS, map_indexes=task.map_index, default=None)
         if left is None:
-            msg = f"{self.records_from} left no records: nothing can be done here until it has succeeded"
+            msg = f"{self.records_from} left no records: it has not succeeded, or this is a dry run; nothing to do here"
             raise AirflowSkipException(msg)
         return read_records(left)
 
@@ -164,6 +167,19 @@ class RouteStage:
 
     def _link(self, context: Context, route: Route, stage: Stage) -> None:
         SnapshotCopiesLink.persist_copies(context, self, route, stage)
+
+
+def _require_key(name: str, arn: str, region: str) -> None:
+    """
+    Refuse what would be looked up among the caller's own keys, or end under aws/ebs (aws 1.2).
+
+    :raises ConfigurationError: for anything but a full key ARN in the destination Region.
+    """
+    parts = arn.split(":")
+    is_key = len(parts) == 6 and parts[2] == "kms" and parts[3] == region and parts[5].startswith("key/")  # noqa: PLR2004  # of an ARN
+    if not is_key:
+        msg = f"{name} is the full ARN of a key in {region} (arn:aws:kms:{region}:ACCOUNT:key/...), not {arn!r}"
+        raise ConfigurationError(msg)
 
 
 def fail_for(error: SnapshotDrError) -> NoReturn:

@@ -19,7 +19,12 @@ ROUTE = {
     "source_snapshot_ids": ["{{ params.snapshot_id }}"],
 }
 
-with DAG("copy_one_snapshot", schedule=None, params={"snapshot_id": Param("", type="string")}):
+with DAG(
+    "copy_one_snapshot",
+    schedule=None,
+    params={"snapshot_id": Param(type="string", pattern="^snap-[0-9a-f]+$")},
+    default_args={"retries": 2},
+):
     (
         CopySnapshotToKmsBOperator(task_id="copy", deferrable=True, **ROUTE)
         >> RotateToKmsCOperator(task_id="rotate", deferrable=True, **ROUTE)

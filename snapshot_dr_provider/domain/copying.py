@@ -171,6 +171,13 @@ def survivor(copies: Sequence[Snapshot], kms_key_arns: frozenset[str]) -> Snapsh
     return next(iter(live_copies(copies, kms_key_arns)), None)
 
 
+def _are_of_different_sizes(live: Sequence[Snapshot]) -> bool:
+    """Whether completed copies of one source contradict each other, so that none may be deleted for another."""
+    done = [copy for copy in live if copy.state == "completed"]
+    in_full = {copy.full_snapshot_bytes for copy in done if copy.full_snapshot_bytes is not None}
+    return len({copy.volume_size_gib for copy in done}) > 1 or len(in_full) > 1
+
+
 def only_copy(
     copies: Sequence[Snapshot], kms_key_arns: frozenset[str], settle: timedelta, now: datetime
 ) -> Snapshot | None:
@@ -200,6 +207,9 @@ def _judge(
         return live[0]
     if live:
         # Finished means exactly one: duplicates are first waited for and removed, also one that reads may not show yet.
+        if _are_of_different_sizes(live):
+            ids = ", ".join(copy.snapshot_id for copy in live)
+            return Failure(request.source_snapshot_id, f"its copies {ids} differ in size; delete the one that is wrong")
         only_one = only_copy(seen, limits.kms_key_arns, limits.settle, now)
         return (
             only_one if only_one and now >= _clear_from(request.source_snapshot_id, seen, memory, limits) else "await"
@@ -216,8 +226,17 @@ def _judge_attempts(source: str, seen: Sequence[Snapshot], memory: Memory, limit
     failed = _failed_in_this_try(seen, memory)
     if len(failed) >= limits.max_attempts:
         return Failure(source, f"{len(failed)} copies failed, the last with {failed[-1].state_message!r}", failed[-1])
+    foreign = [c for c in seen if _is_under_another_key(c, limits) and c.snapshot_id not in memory.earlier_errors]
+    if foreign:
+        # It is the same call that would be made again.
+        key = " or ".join(sorted(limits.kms_key_arns))
+        return Failure(source, f"its copy {foreign[0].snapshot_id} is under {foreign[0].kms_key_arn}, not under {key}")
     times, _, why = memory.refused.get(source, (0, None, ""))
     return Failure(source, why) if times > FIRST_REFUSALS_FORGIVEN else None
+
+
+def _is_under_another_key(copy: Snapshot, limits: Limits) -> bool:
+    return copy.state == "completed" and copy.kms_key_arn not in limits.kms_key_arns
 
 
 def _failed_in_this_try(seen: Sequence[Snapshot], memory: Memory) -> list[Snapshot]:
@@ -269,6 +288,7 @@ def _superfluous(seen: Sequence[Snapshot], memory: Memory, limits: Limits) -> li
     """
     live = live_copies(seen, limits.kms_key_arns)
     done = bool(live) and live[0].state == "completed"
-    duplicates = [copy for copy in live[1:] if copy.state == "completed"] if done else []
+    is_certain = done and not _are_of_different_sizes(live)
+    duplicates = [copy for copy in live[1:] if copy.state == "completed"] if is_certain else []
     failed = [c for c in seen if c.state == "error" and (done or c.snapshot_id in memory.earlier_errors)]
     return duplicates + failed

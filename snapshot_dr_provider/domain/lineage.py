@@ -103,6 +103,11 @@ def describe_copy(lineage: Lineage) -> str:
     )
 
 
+def is_described_as_ours(description: str) -> bool:
+    """Whether a description is of the form that our copies bear."""
+    return description.startswith(tuple(f"snapshot-dr {stage.value} copy of snap-" for stage in Stage))
+
+
 def lineage_of(snapshot: Snapshot, *, owner_id: str) -> Lineage | None:
     """
     Read the lineage of a copy that is ours; ``None`` for everything else.

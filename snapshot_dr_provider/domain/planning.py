@@ -9,9 +9,16 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, size_of, verified_copies
-from snapshot_dr_provider.domain.lineage import Lineage, Stage, copies_by_source, lineage_of, seniority
+from snapshot_dr_provider.domain.lineage import (
+    Lineage,
+    Stage,
+    copies_by_source,
+    is_described_as_ours,
+    lineage_of,
+    seniority,
+)
 from snapshot_dr_provider.domain.routes import Retention, Scope
-from snapshot_dr_provider.domain.snapshots import Snapshot, volume_group
+from snapshot_dr_provider.domain.snapshots import PLACEHOLDER_VOLUME_ID, Snapshot, volume_group
 
 TagFilters = tuple[tuple[str, str], ...]
 """Pairs of a tag key and a shell pattern for its value: ``*``, ``?`` and ``[abc]``."""
@@ -129,6 +136,8 @@ def _unfit(source: Snapshot, selection: Selection, origin: Origin) -> str:
     """Say why a source cannot be copied or must not be, whatever its age."""
     if lineage_of(source, owner_id=origin.account_id) is not None:
         return "our own copy"
+    if source.volume_id == PLACEHOLDER_VOLUME_ID and is_described_as_ours(source.description):
+        return "a copy of ours whose tags have been changed; see to it by hand"
     if source.state not in ("pending", "completed"):
         return f"in state {source.state}"
     if source.is_archived:

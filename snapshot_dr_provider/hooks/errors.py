@@ -11,6 +11,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004  # botocore's own name
+    CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
     SSLError,
@@ -53,6 +54,7 @@ BY_CODE: Final[Mapping[str, type[AwsError]]] = {
     "SnapshotLimitExceeded": SnapshotLimitError,
     "PendingSnapshotLimitExceeded": QuotaExceededError,
     "ConcurrentSnapshotLimitExceeded": QuotaExceededError,
+    "RetryableError": ServiceError,
     "RequestLimitExceeded": ThrottledError,
     "EC2ThrottledException": ThrottledError,
     "Throttling": ThrottledError,
@@ -89,6 +91,9 @@ def translated(action: str, *, changes_something: bool = False) -> Iterator[None
     except (HTTPClientError, IncompleteReadError, ResponseParserError) as error:
         message = f"could not {action}, the answer was lost: {error}"
         raise unanswered(message) from error
+    except CredentialRetrievalError as error:
+        message = f"could not {action}: {error}"
+        raise ServiceError(message) from error
     except BotoCoreError as error:
         message = f"could not {action}: {error}"
         raise ConfigurationError(message) from error

@@ -13,7 +13,7 @@ from snapshot_dr_provider.domain.records import read_records
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.route import RouteHooks
-from snapshot_dr_provider.stage import FAILURES, MAX_NAMED, RECORDS, RUN_OPTIONS
+from snapshot_dr_provider.stage import FAILURES, MAX_NAMED, RECORDS, RUN_OPTIONS, fail_for
 from snapshot_dr_provider.triggers.orders import accepted_keys
 
 SUCCESS: Final = "success"
@@ -107,10 +107,12 @@ class AuditRunOperator(BaseOperator):
         try:
             copies = RouteHooks(route).kms_c().copies_of(wanted, Stage.KMS_C) if wanted else []
         except SnapshotDrError as error:
+            if not error.permanent:
+                fail_for(error)
             return RouteAudit(route.label, tuple(wanted), problems=[f"its KMS-C copies could not be read: {error}"])
         expected = Expectation(Stage.KMS_C, route.dr_account_id, accepted_keys(Stage.KMS_C, route))
         verified = verified_copies(copies, expected, wanted)
-        reasons = self._reasons(task, index)
+        reasons = self._reasons(task, index) if len(verified) < len(wanted) else {}
         problems = [
             f"{source} has no verified KMS-C copy: {reasons.get(source, 'no stage said why')}"
             for source in wanted

@@ -102,7 +102,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
             run=str(context["run_id"]),
             wait_until=SystemClock().now() + patience,
             options=CopyOptions.from_json({**options, "wait_for_completion": self.wait_for_completion}),
-            earlier_errors=tuple(c.snapshot_id for found in to_do.values() for c in found if c.state == "error"),
+            earlier_errors=tuple(c.snapshot_id for found in to_do.values() for c in found if c.state != "pending"),
         )
 
     def _still_to_do(self, route: Route, sources: Mapping[str, SourceSize]) -> Mapping[str, Sequence[Snapshot]]:

@@ -77,13 +77,13 @@ class CopyEngine:
         """Look once, decide, act."""
         try:
             copies = await self._desk.look(sources, again=[s for s in sources if self._is_uncertain(s)])
-            await self._survey(sources)
+            await self._survey(sources, copies)
+            plan = await self._confirm(self._plan(sources, copies))
         except (ThrottledError, ServiceError) as error:
             # Nothing was seen, so nothing is decided; the next look is as good.
             log.warning("%s; looking again later", error)
             await self._clock.sleep(self._limits.settle.total_seconds() / 4)
             return
-        plan = self._plan(sources, copies)
         self._outcome.finished.update(plan.finished)
         self._outcome.failures.update((failure.source_snapshot_id, failure) for failure in plan.given_up)
         await self._remove(plan.remove)
@@ -114,14 +114,28 @@ class CopyEngine:
         done = {source for source, found in copies.items() if any(copy.state == "completed" for copy in found)}
         self._completed = self._completed - copies.keys() | done
 
-    async def _survey(self, sources: Sequence[str]) -> None:
-        """Read what the sources are like, all of them once and the unready ones again."""
-        unready = [
-            s for s in sources if s not in self._requests or self._requests[s].readiness not in ("ready", "unusable")
-        ]
+    async def _survey(self, sources: Sequence[str], copies: Copies) -> None:
+        """Read what the sources are like: all of them once, and again those that are not ready or have failed since."""
+        unready = [source for source in sources if self._is_to_be_surveyed(source, copies[source])]
         if unready:
             found = await in_thread(self._supply.survey, unready)
             self._requests.update((request.source_snapshot_id, request) for request in found)
+
+    def _is_to_be_surveyed(self, source: str, copies: Sequence[Snapshot]) -> bool:
+        known = self._requests.get(source)
+        if known is None or known.readiness != "ready":
+            return True
+        errors = {copy.snapshot_id for copy in copies if copy.state == "error"}
+        return source in self._memory.refused or not errors <= self._memory.earlier_errors
+
+    async def _confirm(self, plan: Round) -> Round:
+        """Look up once more what would be given up for want of something to copy: another may have copied it since."""
+        doubtful = [failure.source_snapshot_id for failure in plan.given_up if failure.copy is None]
+        if not doubtful:
+            return plan
+        again = self._plan(doubtful, await self._desk.look_up(doubtful))
+        sure = tuple(failure for failure in plan.given_up if failure.copy is not None)
+        return replace(plan, given_up=sure + again.given_up, finished={**plan.finished, **again.finished})
 
     async def _remove(self, copies: Sequence[Snapshot]) -> None:
         """Look up once more what is about to be deleted: another may have deleted the survivor since."""

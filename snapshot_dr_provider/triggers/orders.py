@@ -54,7 +54,7 @@ class CopyOrder:
     :param sources: source snapshot ids, in the order in which they are copied.
     :param run: id of the DAG run, for the lineage.
     :param wait_until: when sources that are not ready are given up, UTC.
-    :param earlier_errors: ids of failed copies from before this try.
+    :param earlier_errors: ids of copies that had ended before this try: those that failed do not count as attempts.
     """
 
     stage: Stage

@@ -12,7 +12,7 @@ from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.exceptions import ConfigurationError
 from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
 from snapshot_dr_provider.operators.copy_snapshot_to_kms_b import CopySnapshotToKmsBOperator
-from snapshot_dr_provider.operators.delete_kms_b import DeleteKmsBOperator
+from snapshot_dr_provider.operators.delete_kms_b import BATCH, DeleteKmsBOperator
 from snapshot_dr_provider.operators.rotate_to_kms_c import RotateToKmsCOperator
 from tests import worlds
 from tests.integration.tasks import FAST, TaskInstance, context, fire, route, run
@@ -79,6 +79,42 @@ def test_a_missing_argument_is_named():
     operator = CopySnapshotToKmsBOperator(task_id="copy", aws_conn_id="aws_tooling", source_snapshot_ids=["snap-1"])
     with pytest.raises(ConfigurationError, match="needs region_name and source_account_id"):
         operator.execute(context(TaskInstance()))
+
+
+@pytest.mark.parametrize("arn", ["", "alias/kms-b", f"arn:aws:kms:{worlds.REGION}:{worlds.DR}:alias/kms-b"])
+def test_a_key_that_is_not_an_arn_is_refused(arn):
+    """Without a key, or with an alias, copies would end under another key again and again (aws 1.2)."""
+    operator = CopySnapshotToKmsBOperator(
+        task_id="copy", source_snapshot_ids="snap-1", **{**ARGUMENTS, "kms_b_arn": arn}
+    )
+    with pytest.raises(ConfigurationError, match="kms_b_arn is the full ARN of a key in us-east-1"):
+        operator.execute(context(TaskInstance()))
+
+
+def test_a_share_that_was_taken_back_is_given_again(enter):
+    """A KMS-B copy whose share is gone when it is copied is shared once more, and copied."""
+    world = worlds.world(1, 1, copy_seconds=0.3)
+    sandbox = enter(world)
+    ids = [world.snapshots[0].snapshot_id]
+    run(CopySnapshotToKmsBOperator(task_id="copy", source_snapshot_ids=ids, **ARGUMENTS))
+    message = "Source snapshot is not found"
+    sandbox.control.add_fault(service="ec2", action="CopySnapshot", kind="copy_error", message=message, count=1)
+    task = run(RotateToKmsCOperator(task_id="rotate", deferrable=True, source_snapshot_ids=ids, **ARGUMENTS))
+    assert task.pushed["failures"] == {}
+    assert [copy["state"] for copy in copies(sandbox, "kms-c")] == ["completed"]
+
+
+def test_many_copies_are_deleted_in_verified_batches(enter):
+    """Before each batch of deletions the KMS-C copies are read again: as many looks in the DR account as batches."""
+    account = worlds.account_id(1)
+    sources = [worlds.source(account, number) for number in range(1, BATCH + 11)]
+    seeds = [worlds.copy_of(source, stage, n) for stage in ("kms-b", "kms-c") for n, source in enumerate(sources, 1)]
+    sandbox = enter(worlds.world(1, seeds=[*sources, *seeds]))
+    ids = [source.snapshot_id for source in sources]
+    run(DeleteKmsBOperator(task_id="delete", source_snapshot_ids=ids, **ARGUMENTS))
+    assert copies(sandbox, "kms-b") == []
+    assert len(copies(sandbox, "kms-c")) == len(sources)
+    assert sandbox.control.calls()["by_account"][worlds.DR]["ec2:DescribeSnapshots"] == 2
 
 
 def test_a_trigger_runs_again_where_another_stopped(enter):
@@ -149,7 +185,7 @@ def test_a_quota_that_others_use_is_a_signal_to_wait(enter):
 @pytest.mark.parametrize(
     ("connection", "error", "says"),
     [
-        ({"source_conn_id": "nowhere"}, AirflowFailException, ["'nowhere' does not exist", "airflow connections add"]),
+        ({"source_conn_id": "nowhere"}, AirflowException, ["'nowhere' does not exist", "airflow connections add"]),
         ({"source_conn_id": "aws_dr", "source_role_arn": None}, AirflowFailException, [worlds.DR, ACCOUNT, "expected"]),
         (
             {"source_role_arn": f"arn:aws:iam::{ACCOUNT}:role/NoSuchRole"},

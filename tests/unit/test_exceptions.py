@@ -8,7 +8,7 @@ from snapshot_dr_provider import exceptions
 from snapshot_dr_provider.exceptions import AwsError, SnapshotDrError
 
 TREE = [member for _, member in inspect.getmembers(exceptions, inspect.isclass) if issubclass(member, SnapshotDrError)]
-PASSING = {"QuotaExceededError", "ThrottledError", "ServiceError", "AmbiguousAnswerError"}
+PASSING = {"ConnectionMissingError", "QuotaExceededError", "ThrottledError", "ServiceError", "AmbiguousAnswerError"}
 
 
 @pytest.mark.parametrize("kind", TREE)
@@ -31,7 +31,7 @@ def test_an_aws_error_carries_what_aws_said():
 
 @pytest.mark.parametrize("kind", TREE)
 def test_only_what_may_pass_is_not_permanent(kind):
-    """Quotas, throttling, failures of AWS and lost answers may pass; all other errors need a person."""
+    """Quotas, throttling, failures of AWS or a secrets backend and lost answers may pass; the rest needs a person."""
     assert kind.permanent is (kind.__name__ not in PASSING)
 
 

@@ -155,12 +155,26 @@ def test_all_duplicates_go_at_once():
 def test_a_completed_copy_under_another_key_does_not_count_and_is_left_alone():
     """A completed copy under a wrong key neither finishes its source nor makes another copy a duplicate of it."""
     wrong = copy("snap-b0", hours=24, kms_key_arn=KMS_A)
-    made = decide(READY, wrong)
+    made = decide(READY, wrong, memory=Memory(earlier_errors=frozenset({"snap-b0"})))
     assert what(made) == "start"
     assert not made.remove
     beside = decide(READY, wrong, copy())
     assert beside.finished == {"snap-1": copy()}
     assert not beside.remove
+
+
+def test_a_copy_of_this_try_under_another_key_is_not_made_again():
+    """A copy that this try has made and that ends under a wrong key is a failure: the next would end there, too."""
+    made = decide(READY, copy("snap-b0", kms_key_arn=KMS_A))
+    assert f"snap-b0 is under {KMS_A}, not under {KMS_B}" in why(made)
+    assert not made.remove
+
+
+def test_copies_that_differ_in_size_are_left_to_a_person():
+    """Of two completed copies that contradict each other none is deleted for the other: one of them is wrong."""
+    made = decide(READY, copy("snap-b0", hours=24, full_snapshot_bytes=1), copy("snap-b1", full_snapshot_bytes=2))
+    assert "snap-b0, snap-b1 differ in size" in why(made)
+    assert not made.remove
 
 
 def test_a_pending_copy_is_taken_at_the_word_of_its_lineage():
