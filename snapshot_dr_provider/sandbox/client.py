@@ -10,7 +10,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from snapshot_dr_provider.sandbox.decoding import encode
 
 if TYPE_CHECKING:
-    from snapshot_dr_provider.sandbox.world import Role, SnapshotSeed, VolumeSeed, World
+    from snapshot_dr_provider.sandbox.world import BlockState, GrantSeed, Role, SnapshotSeed, VolumeSeed, World
 
 _TIMEOUT = 60.0
 
@@ -59,9 +59,11 @@ class SandboxControl:
         share: float = 0.0,
         delete: float = 0.0,
         policy: float = 0.0,
+        policy_read: float = 0.0,
     ) -> None:
         """Let reads lag behind writes made from now on; what is not named lags no more."""
-        self._call("set_lag", create=create, tags=tags, share=share, delete=delete, policy=policy)
+        seconds = {"create": create, "tags": tags, "share": share, "delete": delete}
+        self._call("set_lag", **seconds, policy=policy, policy_read=policy_read)
 
     def configure(self, **settings: Any) -> None:
         """Change settings of ``world.Behaviour``, such as ``copy_seconds``, ``copy_slots`` or ``page_size``."""
@@ -135,9 +137,21 @@ class SandboxControl:
         """Enable a KMS key."""
         self._call("enable_key", arn=arn)
 
-    def put_key_policy(self, arn: str, policy: Mapping[str, Any]) -> None:
-        """Set a key policy at once, without the checks and the lag of PutKeyPolicy."""
+    def put_key_policy(self, arn: str, policy: Mapping[str, Any] | str) -> None:
+        """Set a key policy at once, without the checks and the lag of PutKeyPolicy; a text is kept byte for byte."""
         self._call("put_key_policy", arn=arn, document=policy)
+
+    def put_ram_policy(self, arn: str, policy: Mapping[str, Any] | str | None) -> None:
+        """Set the policy ``AWS_RAM`` of a key as RAM would, at once and unchecked; take it away with ``None``."""
+        self._call("put_ram_policy", arn=arn, document=policy)
+
+    def add_grant(self, arn: str, grant: "GrantSeed") -> str:
+        """Add a grant to a key, unchecked, and return its id; the API itself takes known principals only."""
+        return str(self._call("add_grant", arn=arn, grant=encode(grant)))
+
+    def set_block_public_access(self, account_id: str, region: str, state: "BlockState") -> None:
+        """Set whether an account blocks public snapshots in a Region."""
+        self._call("set_block_public_access", account_id=account_id, region=region, state=state)
 
     def put_role(self, role: "Role") -> None:
         """Create or replace a role."""

@@ -15,7 +15,16 @@ from snapshot_dr_provider.sandbox.decoding import decode, encode
 from snapshot_dr_provider.sandbox.ec2 import seeding
 from snapshot_dr_provider.sandbox.faults import Fault
 from snapshot_dr_provider.sandbox.simulation import Simulation
-from snapshot_dr_provider.sandbox.world import Behaviour, Lag, Role, SnapshotSeed, VolumeSeed, World
+from snapshot_dr_provider.sandbox.world import (
+    Behaviour,
+    BlockPublicAccess,
+    GrantSeed,
+    Lag,
+    Role,
+    SnapshotSeed,
+    VolumeSeed,
+    World,
+)
 
 _NOT_CONFIGURABLE = frozenset({"lag", "clock", "clock_rate"})
 
@@ -46,6 +55,9 @@ class Control:
             "expire_sessions": authority.expire_sessions,
             "enable_key": authority.enable_key,
             "put_key_policy": authority.put_key_policy,
+            "put_ram_policy": authority.put_ram_policy,
+            "add_grant": lambda arn, grant: authority.add_grant(arn, _decode(GrantSeed, grant)),
+            "set_block_public_access": self._set_block_public_access,
             "put_role": lambda role: authority.put_role(_decode(Role, role)),
             "put_role_policies": authority.put_role_policies,
             "delete_role": authority.delete_role,
@@ -103,6 +115,13 @@ class Control:
         store = self._simulation.store
         with store.lock:
             return seeding.add_snapshot(store, self._simulation.authority, _decode(SnapshotSeed, snapshot)).id
+
+    def _set_block_public_access(self, **setting: Any) -> None:
+        wanted = _decode(BlockPublicAccess, setting)
+        self._simulation.authority.root_credentials(wanted.account_id)  # Refuses an account that is not in the world.
+        store = self._simulation.store
+        with store.lock:
+            store.set_block_public_access((wanted.account_id, wanted.region), wanted.state)
 
     def _add_volume(self, volume: Mapping[str, Any]) -> None:
         store = self._simulation.store

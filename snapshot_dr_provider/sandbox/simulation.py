@@ -28,7 +28,7 @@ class Simulation:
         self.counters = Counters()
         self.notifications = Notifications()
         self.store = Store(self.clock, self.notifications.snapshot_ended)
-        self.authority = Authority(self.clock.now, lambda: self.store.behaviour.lag.policy)
+        self.authority = Authority(self.clock.now, lambda: self.store.behaviour.lag)
         self.ec2 = Ec2Endpoint(self.notifications.snapshot_shared)
         self.reset()
 

@@ -21,6 +21,7 @@ _SNAPSHOT_ID = re.compile(r"^snap-[0-9a-f]{8}(?:[0-9a-f]{9})?$")
 _VOLUME_ID = re.compile(r"^vol-[0-9a-f]{8}(?:[0-9a-f]{9})?$")
 
 SnapshotState = Literal["completed", "pending", "error"]
+BlockState = Literal["block-all-sharing", "block-new-sharing", "unblocked"]
 
 #: The volume id that AWS reports for every copied snapshot; it names no volume (aws 5.4, [O]).
 PLACEHOLDER_VOLUME_ID = "vol-ffffffff"
@@ -84,8 +85,31 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantSeed:
+    """Describe a grant of a key. Its principals need not be in the world: nothing checks them.
+
+    *grantee* is an ARN, or a service where ListGrants shows one in its place (``ec2.us-east-1.amazonaws.com``);
+    *grantee_service* is for the grants that name a service as such. Without *created* it is from the start.
+    """
+
+    operations: tuple[str, ...]
+    grantee: str | None = None
+    grantee_service: str | None = None
+    retiring: str | None = None
+    name: str | None = None
+    created: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if (self.grantee is None) == (self.grantee_service is None):
+            raise WorldError("a grant has either a grantee or a grantee_service")
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
-    """Describe a customer managed KMS key. Without a policy it has the default one, of the account's root alone."""
+    """Describe a customer managed KMS key. Without a policy it has the default one, of the account's root alone.
+
+    *ram_policy* is the second policy of a key that is shared through RAM (aws 9.2); it is taken unchecked.
+    """
 
     account_id: str
     region: str
@@ -93,6 +117,8 @@ class Key:
     aliases: tuple[str, ...] = ()
     policy: Mapping[str, Any] | None = None
     enabled: bool = True
+    ram_policy: Mapping[str, Any] | None = None
+    grants: tuple[GrantSeed, ...] = ()
 
     @property
     def arn(self) -> str:
@@ -148,19 +174,32 @@ class SnapshotSeed:
             raise WorldError(f"start_time of {self.snapshot_id} has no time zone")
 
 
+@dataclass(frozen=True, slots=True)
+class BlockPublicAccess:
+    """Describe whether an account blocks public snapshots in a Region (aws 7.2)."""
+
+    account_id: str
+    region: str
+    state: BlockState
+
+
 #: What belongs to one account.
-_Owned = Role | User | Key | VolumeSeed | SnapshotSeed
+_Owned = Role | User | Key | VolumeSeed | SnapshotSeed | BlockPublicAccess
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Seconds on the sandbox clock until an effect is seen: consistency on AWS is eventual (aws 1.11, 9.4)."""
+    """Seconds on the sandbox clock until an effect is seen: consistency on AWS is eventual (aws 1.11, 9.4).
+
+    *policy* is the time until calls are judged by a key policy that was put, *policy_read* until it reads back.
+    """
 
     create: float = 0.0
     tags: float = 0.0
     share: float = 0.0
     delete: float = 0.0
     policy: float = 0.0
+    policy_read: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +226,10 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Hold all that a sandbox is seeded with. *accounts* lists the accounts that are in no organization."""
+    """Hold all that a sandbox is seeded with. *accounts* lists the accounts that are in no organization.
+
+    An account that *block_public_access* does not name in a Region blocks nothing there.
+    """
 
     organizations: tuple[Organization, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -196,6 +238,7 @@ class World:
     keys: tuple[Key, ...] = ()
     volumes: tuple[VolumeSeed, ...] = ()
     snapshots: tuple[SnapshotSeed, ...] = ()
+    block_public_access: tuple[BlockPublicAccess, ...] = ()
     behaviour: Behaviour = Behaviour()
 
     def __post_init__(self) -> None:
@@ -205,8 +248,12 @@ class World:
         _require_unique("key", (key.arn for key in self.keys))
         _require_unique("volume", (volume.volume_id for volume in self.volumes))
         _require_unique("snapshot", (snapshot.snapshot_id for snapshot in self.snapshots))
+        settings = (f"{each.account_id}/{each.region}" for each in self.block_public_access)
+        _require_unique("block public access setting", settings)
         known = {account.id for account in self.all_accounts()}
-        everything: Iterator[_Owned] = chain(self.roles, self.users, self.keys, self.volumes, self.snapshots)
+        everything: Iterator[_Owned] = chain(
+            self.roles, self.users, self.keys, self.volumes, self.snapshots, self.block_public_access
+        )
         for owned in everything:
             if owned.account_id not in known:
                 raise WorldError(f"{_title(owned)} names the account {owned.account_id}, which is not in the world")
@@ -288,3 +335,5 @@ def _title(owned: _Owned) -> str:
             return f"volume {owned.volume_id}"
         case SnapshotSeed():
             return f"snapshot {owned.snapshot_id}"
+        case BlockPublicAccess():
+            return f"block public access of {owned.region}"

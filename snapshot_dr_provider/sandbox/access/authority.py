@@ -14,7 +14,7 @@ from snapshot_dr_provider.sandbox.access.key_policies import CROSS_ACCOUNT_ACTIO
 from snapshot_dr_provider.sandbox.access.keyring import Grant, KeyInfo, KeyRecord, KeyRing
 from snapshot_dr_provider.sandbox.access.policy import Context, Decision, Document, Reach, combine, evaluate
 from snapshot_dr_provider.sandbox.access.principals import Principal
-from snapshot_dr_provider.sandbox.world import Role, World
+from snapshot_dr_provider.sandbox.world import GrantSeed, Lag, Role, World
 
 _UNSEEN = (
     "because the resource does not exist in this Region, no resource-based policies allow access, "
@@ -25,17 +25,17 @@ _UNSEEN = (
 class Authority:
     """Know the principals, organizations and keys of one sandbox, and judge calls.
 
-    *clock* gives the sandbox's time; *policy_lag* the seconds until a key policy that is put takes effect (aws 9.4).
+    *clock* gives the sandbox's time; *lag* how late a key policy that is put takes effect and reads back (aws 9.4).
     Compound work (look up, judge, change) holds ``lock``.
     """
 
-    def __init__(self, clock: Callable[[], datetime], policy_lag: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], datetime], lag: Callable[[], Lag]) -> None:
         self.lock = RLock()
         self.identities = Identities()
         self.keys = KeyRing()
         self.directory = Directory()
         self._clock = clock
-        self._policy_lag = policy_lag
+        self._lag = lag
 
     def now(self) -> datetime:
         """Return the sandbox's time."""
@@ -80,7 +80,7 @@ class Authority:
         return next((each for each in decisions if not each.allowed), decisions[0])
 
     def may_use_key(self, principal: Principal, action: str, key_arn: str, context: Context | None = None) -> Decision:
-        """Judge a KMS call by the key policy in effect, the key's grants and the caller's identity policies.
+        """Judge a KMS call by the key policies in effect, the key's grants and the caller's identity policies.
 
         Whether the key is enabled is not part of it. Across accounts only some operations exist at all (aws 2.6).
         """
@@ -89,18 +89,18 @@ class Authority:
             key = self.keys.find(key_arn, principal.account_id, "", now)
             if key is None:
                 return Decision.deny(_UNSEEN)
-            return self.judge_key_call(principal, action, key, context or {}, document=key.document(now))
+            return self.judge_key_call(principal, action, key, context or {}, documents=key.documents(now))
 
     def judge_key_call(
-        self, principal: Principal, action: str, key: KeyRecord, context: Context, *, document: Document
+        self, principal: Principal, action: str, key: KeyRecord, context: Context, *, documents: Sequence[Document]
     ) -> Decision:
-        """Judge a KMS call as if *document* were the policy of *key*."""
+        """Judge a KMS call as if *documents* were the policies of *key*. That a Deny of either wins is [I]."""
         same_account = principal.account_id == key.account_id
         if not same_account and action not in CROSS_ACCOUNT_ACTIONS:
             return Decision.deny(f"because {action} has no effect across accounts")
         full = {**self.global_context(principal), **self._key_context(principal, key), **context}
         resource = evaluate(
-            [document], principal=principal, action=action, resource=key.arn, context=full, kind="resource-based"
+            documents, principal=principal, action=action, resource=key.arn, context=full, kind="resource-based"
         )
         # A grant counts beside the key policy (aws 2.11). That a grantee of another account needs an identity policy
         # as well is the stricter reading of AWS's documentation [I].
@@ -178,20 +178,39 @@ class Authority:
             return record.info(now) if record else None
 
     def put_policy(self, key: KeyRecord, text: str) -> None:
-        """Put a key policy as PutKeyPolicy does: read back at once, in effect after the lag (aws 9.4).
+        """Put a key policy as PutKeyPolicy does: it reads back and takes effect each after its own lag (aws 9.4).
 
-        That the text reads back at once while its effect is late is an assumption [I]: AWS promises neither.
+        AWS promises an order of the two as little as it promises a time [I].
         """
-        lag = self._policy_lag()
-        key.put_policy(text, self.now() + timedelta(seconds=lag) if lag > 0 else None)
+        lag = self._lag()
+        key.put_policy(text, effective=self._later(lag.policy), readable=self._later(lag.policy_read))
 
-    def put_key_policy(self, arn: str, document: Mapping[str, Any]) -> None:
-        """Set a key's policy from outside, at once and unchecked.
+    def _later(self, seconds: float) -> datetime | None:
+        return self.now() + timedelta(seconds=seconds) if seconds > 0 else None
+
+    def put_key_policy(self, arn: str, document: Mapping[str, Any] | str) -> None:
+        """Set a key's policy from outside, at once and unchecked; a text is kept as it is.
 
         :raises KeyError: for a key that is not there.
+        :raises ValueError: for a text that is no JSON, or TypeError for one that is no object.
         """
         with self.lock:
-            self._record(arn).put_policy(json.dumps(document), None)
+            self._record(arn).put_policy(_text(document))
+
+    def put_ram_policy(self, arn: str, document: Mapping[str, Any] | str | None) -> None:
+        """Set the policy that RAM manages, at once and unchecked, or take it away (aws 9.2).
+
+        :raises KeyError: for a key that is not there.
+        :raises ValueError: for a text that is no JSON, or TypeError for one that is no object.
+        """
+        text = None if document is None else _text(document)
+        with self.lock:
+            self._record(arn).ram_policy = text
+
+    def add_grant(self, arn: str, seed: GrantSeed) -> str:
+        """Add a grant from outside, unchecked, and return its id. :raises KeyError: for a key that is not there."""
+        with self.lock:
+            return keyring.add_grant(self._record(arn), seed, self.now()).grant_id
 
     def enable_key(self, arn: str) -> None:
         """Enable a key. :raises KeyError: for a key that is not there."""
@@ -230,6 +249,15 @@ class Authority:
             self.identities.delete_role(account_id, name)
 
 
+def _text(document: Mapping[str, Any] | str) -> str:
+    """Return a policy as a text. :raises ValueError: for no JSON, and TypeError for JSON that is no object."""
+    if not isinstance(document, str):
+        return json.dumps(document)
+    if not isinstance(json.loads(document), dict):
+        raise TypeError("the policy is not a JSON object")
+    return document
+
+
 def _is_granted(principal: Principal, action: str, key: KeyRecord, context: Context) -> bool:
     return any(_covers(grant, principal, action, context) for grant in key.grants.values())
 
@@ -237,9 +265,11 @@ def _is_granted(principal: Principal, action: str, key: KeyRecord, context: Cont
 def _covers(grant: Grant, principal: Principal, action: str, context: Context) -> bool:
     if grant.grantee not in (principal.arn, principal.session_arn):
         return False
-    if action.removeprefix("kms:") not in grant.operations:
+    operation = action.removeprefix("kms:")
+    if operation not in grant.operations:
         return False
-    return keyring.constraints_met(grant, context)
+    # Neither has an encryption context, so that the constraints of a grant do not apply to them.
+    return operation in ("DescribeKey", "RetireGrant") or keyring.constraints_met(grant, context)
 
 
 def denial_message(principal: Principal, action: str, resource: str, decision: Decision) -> str:

@@ -1,6 +1,8 @@
 """Build the condition keys that a request is evaluated with."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from snapshot_dr_provider.sandbox.access.principals import Principal, user_id
 
@@ -48,3 +50,30 @@ def via_service_context(
     if grant:
         context["kms:GrantIsForAWSResource"] = "true"
     return context
+
+
+def grant_context(
+    grantee: str, retiring: str | None, operations: Sequence[str], constraints: Mapping[str, Any] | None
+) -> dict[str, str | tuple[str, ...]]:
+    """Return the condition keys of a CreateGrant call that describe the grant, encryption context included.
+
+    *constraints* are those of the API: ``{"EncryptionContextEquals": {...}}`` or ``EncryptionContextSubset``. That the
+    keys of the encryption context are in a CreateGrant call at all is [M].
+    """
+    context: dict[str, str | tuple[str, ...]] = {
+        "kms:GranteePrincipal": grantee,
+        "kms:GrantOperations": tuple(operations),
+    }
+    if retiring:
+        context["kms:RetiringPrincipal"] = retiring
+    for kind, pairs in (constraints or {}).items():
+        context["kms:GrantConstraintType"] = kind
+        if isinstance(pairs, Mapping):  # The constraint SourceArn is a text.
+            context.update(encryption_context(pairs))
+    return context
+
+
+def encryption_context(pairs: Mapping[str, str]) -> dict[str, str | tuple[str, ...]]:
+    """Return the condition keys of a call with this encryption context; none without one."""
+    context: dict[str, str | tuple[str, ...]] = {f"kms:EncryptionContext:{key}": each for key, each in pairs.items()}
+    return {**context, "kms:EncryptionContextKeys": tuple(pairs)} if pairs else context

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -13,10 +14,12 @@ from snapshot_dr_provider.sandbox.access.patterns import ARN_PARTS
 from snapshot_dr_provider.sandbox.access.policy import Context, Document
 from snapshot_dr_provider.sandbox.access.principals import root_arn
 from snapshot_dr_provider.sandbox.decoding import WorldError
-from snapshot_dr_provider.sandbox.world import World
+from snapshot_dr_provider.sandbox.world import GrantSeed, Key, World
 
 #: The alias of the key that EBS uses when a caller names none.
 EBS_ALIAS = "alias/aws/ebs"
+#: The policy that PutKeyPolicy writes, and the one that RAM manages (aws 9.2).
+DEFAULT_POLICY, RAM_POLICY = "default", "AWS_RAM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class KeyInfo:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Hold one grant of a key."""
+    """Hold one grant of a key. *grantee* is empty for one to a *grantee_service*."""
 
     grant_id: str
     token: str
@@ -44,11 +47,25 @@ class Grant:
     constraints: Mapping[str, Any] | None
     created: datetime
     issuing_account: str
+    grantee_service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _PutPolicy:
+    """Hold a policy that was put, and from when it is evaluated and read; ``None`` is from the beginning."""
+
+    text: str
+    document: Document
+    effective: datetime | None
+    readable: datetime | None
 
 
 @dataclass(slots=True)
 class KeyRecord:
-    """Hold one key. Policies are kept as texts: GetKeyPolicy gives back the very bytes that were put (moto 1.7)."""
+    """Hold one key. Policies are kept as texts: GetKeyPolicy gives back the very bytes that were put (moto 1.7).
+
+    *ram_policy* is the text of the second policy, which counts beside the one that is put (aws 9.2).
+    """
 
     account_id: str
     region: str
@@ -61,27 +78,29 @@ class KeyRecord:
     aliases: list[str] = field(default_factory=list)
     grants: dict[str, Grant] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    _policies: list[tuple[datetime | None, str, Document]] = field(default_factory=list)
+    ram_policy: str | None = None
+    _policies: list[_PutPolicy] = field(default_factory=list)
 
     @property
     def arn(self) -> str:
         """Return the key's ARN."""
         return f"arn:aws:kms:{self.region}:{self.account_id}:key/{self.key_id}"
 
-    @property
-    def policy_text(self) -> str:
-        """Return the last policy put, in effect already or not."""
-        return self._policies[-1][1]
+    def policies(self, now: datetime) -> dict[str, str]:
+        """Return the texts of the policies by name as they read at *now*, in effect already or not."""
+        texts = {DEFAULT_POLICY: next(each.text for each in reversed(self._policies) if _is_due(each.readable, now))}
+        return {**texts, RAM_POLICY: self.ram_policy} if self.ram_policy is not None else texts
 
-    def put_policy(self, text: str, effective: datetime | None) -> None:
-        """Put a policy that is evaluated from *effective* on, ``None`` being at once (aws 9.4)."""
-        if effective is None:
+    def put_policy(self, text: str, *, effective: datetime | None = None, readable: datetime | None = None) -> None:
+        """Put a policy that is evaluated from *effective* and read from *readable* on, both at once if not given."""
+        if effective is None and readable is None:
             self._policies.clear()
-        self._policies.append((effective, text, json.loads(text)))
+        self._policies.append(_PutPolicy(text, json.loads(text), effective, readable))
 
-    def document(self, now: datetime) -> Document:
-        """Return the policy that calls are evaluated against at *now*: the last put of those in effect."""
-        return next(document for since, _, document in reversed(self._policies) if since is None or since <= now)
+    def documents(self, now: datetime) -> list[Document]:
+        """Return the policies that calls are evaluated against at *now*: the last put of those in effect, and RAM's."""
+        default = next(each.document for each in reversed(self._policies) if _is_due(each.effective, now))
+        return [default] if self.ram_policy is None else [default, json.loads(self.ram_policy)]
 
     def state(self, now: datetime) -> str:
         """Return ``KeyState`` at *now*."""
@@ -109,14 +128,13 @@ class KeyRing:
         self._keys = {}
         for key in world.keys:
             policy = key.policy if key.policy is not None else default_policy(key.account_id)
-            record = KeyRecord(key.account_id, key.region, key.key_id, created=now, enabled=key.enabled)
-            record.aliases = [alias if alias.startswith("alias/") else f"alias/{alias}" for alias in key.aliases]
+            record = _seeded(key, now)
             text = json.dumps(policy)
             try:
                 check_key_policy(text, exists=exists)
             except ApiError as error:
                 raise WorldError(f"the policy of {key.arn}: {error}") from None
-            record.put_policy(text, None)
+            record.put_policy(text)
             self.add(record)
 
     def add(self, record: KeyRecord) -> None:
@@ -157,9 +175,42 @@ class KeyRing:
         key_id = str(uuid5(NAMESPACE_URL, f"{EBS_ALIAS}/{region}/{account_id}"))
         record = KeyRecord(account_id, region, key_id, created=now, manager="AWS", aliases=[EBS_ALIAS])
         record.description = "Default key that protects my EBS volumes when no other key is defined"
-        record.put_policy(json.dumps(ebs_policy(account_id, region)), None)
+        record.put_policy(json.dumps(ebs_policy(account_id, region)))
         self.add(record)
         return record
+
+
+def add_grant(key: KeyRecord, seed: GrantSeed, now: datetime) -> Grant:
+    """Give *key* the grant that *seed* describes, issued by the key's own account, and return it."""
+    number = len(key.grants)
+    grant = Grant(
+        grant_id=sha256(f"{key.arn}/{number}/{seed}".encode()).hexdigest(),
+        token=sha256(f"token of {key.arn}/{number}/{seed}".encode()).hexdigest(),
+        name=seed.name,
+        grantee=seed.grantee or "",
+        retiring=seed.retiring,
+        operations=seed.operations,
+        constraints=None,
+        created=seed.created or now,
+        issuing_account=root_arn(key.account_id),
+        grantee_service=seed.grantee_service,
+    )
+    key.grants[grant.grant_id] = grant
+    return grant
+
+
+def _seeded(key: Key, now: datetime) -> KeyRecord:
+    """Return the record of a key of the world, still without its policy."""
+    record = KeyRecord(key.account_id, key.region, key.key_id, created=now, enabled=key.enabled)
+    record.aliases = [alias if alias.startswith("alias/") else f"alias/{alias}" for alias in key.aliases]
+    record.ram_policy = None if key.ram_policy is None else json.dumps(key.ram_policy)
+    for grant in key.grants:
+        add_grant(record, grant, now)
+    return record
+
+
+def _is_due(since: datetime | None, now: datetime) -> bool:
+    return since is None or since <= now
 
 
 def constraints_met(grant: Grant, context: Context) -> bool:

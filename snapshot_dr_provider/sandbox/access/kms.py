@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from snapshot_dr_provider.sandbox.access.errors import ApiError
 from snapshot_dr_provider.sandbox.access.key_policies import check_key_policy, malformed
-from snapshot_dr_provider.sandbox.access.keyring import KeyRecord, default_policy
+from snapshot_dr_provider.sandbox.access.keyring import DEFAULT_POLICY, RAM_POLICY, KeyRecord, default_policy
 from snapshot_dr_provider.sandbox.access.kms_cryptography import CryptographicOperations
 from snapshot_dr_provider.sandbox.access.kms_grants import GrantOperations
 from snapshot_dr_provider.sandbox.access.kms_requests import invalid, not_found
@@ -49,7 +49,7 @@ class KmsResponse(GrantOperations, CryptographicOperations):
         key.description = self.arguments.get("Description", "")
         key.tags = {tag["TagKey"]: tag["TagValue"] for tag in self.arguments.get("Tags", [])}
         self._check_policy(key, text)
-        key.put_policy(text, None)
+        key.put_policy(text)
         self.authority.keys.add(key)
         return json.dumps({"KeyMetadata": self._metadata(key)})
 
@@ -172,42 +172,55 @@ class KmsResponse(GrantOperations, CryptographicOperations):
         return next((key for key in keys if name in key.aliases), None)
 
     def get_key_policy(self) -> str:
-        """Return the bytes that were last put, in effect already or not (aws 9.4)."""
-        key = self.key_for("kms:GetKeyPolicy", context={"kms:PolicyName": "default"})
-        self._require_default_policy()
-        return json.dumps({"Policy": key.policy_text, "PolicyName": "default"})
+        """Return the bytes of a policy that were last put, in effect already or not (aws 9.2, 9.4)."""
+        name = self._policy_name()
+        key = self.key_for("kms:GetKeyPolicy", context={"kms:PolicyName": name})
+        texts = key.policies(self.authority.now())
+        if name not in texts:
+            raise not_found("No such policy exists")
+        return json.dumps({"Policy": texts[name], "PolicyName": name})
 
     def list_key_policies(self) -> str:
-        """List the policies of a key: ``default`` alone, as keys shared through RAM are not modelled (aws 9.2)."""
-        self.key_for("kms:ListKeyPolicies")
-        return json.dumps(self.page("PolicyNames", ["default"], str, default=100, most=1000))
+        """List the policies of a key: ``default``, and ``AWS_RAM`` of one that RAM shares (aws 9.2)."""
+        key = self.key_for("kms:ListKeyPolicies")
+        names = list(key.policies(self.authority.now()))
+        return json.dumps(self.page("PolicyNames", names, str, default=100, most=1000))
 
     def put_key_policy(self) -> str:
-        """Replace the whole policy of a key once it is checked (aws 9.1)."""
-        key = self.key_for("kms:PutKeyPolicy", context={**self._bypass_context(), "kms:PolicyName": "default"})
-        self._require_default_policy()
+        """Replace the whole default policy of a key once it is checked (aws 9.1).
+
+        ``AWS_RAM`` cannot be put (aws 9.2); the code of the refusal is [M].
+        """
+        name = self._policy_name()
+        key = self.key_for("kms:PutKeyPolicy", context={**self._bypass_context(), "kms:PolicyName": name})
+        if name == RAM_POLICY:
+            raise ApiError(self.unsupported, "The AWS_RAM key policy is managed by AWS RAM.")
+        if name != DEFAULT_POLICY:
+            raise not_found("No such policy exists")
         text = str(self.required("Policy"))
         self._check_policy(key, text)
         self.authority.put_policy(key, text)
         return "{}"
 
-    def _require_default_policy(self) -> None:
-        if self.arguments.get("PolicyName", "default") != "default":
-            raise not_found("No such policy exists")
+    def _policy_name(self) -> str:
+        return str(self.arguments.get("PolicyName", DEFAULT_POLICY))
 
     def _bypass_context(self) -> Mapping[str, str]:
         bypass = bool(self.arguments.get("BypassPolicyLockoutSafetyCheck", False))
         return {"kms:BypassPolicyLockoutSafetyCheck": str(bypass).lower()}
 
     def _check_policy(self, key: KeyRecord, text: str) -> None:
-        """Refuse a policy that is malformed, or under which the caller could not put another one (aws 9.1)."""
+        """Refuse a policy that is malformed, or under which the caller could not put another one (aws 9.1).
+
+        The policy that RAM manages does not count in this (aws 9.2).
+        """
         document = check_key_policy(text, exists=self.authority.identities.exists)
         if not self.arguments.get("BypassPolicyLockoutSafetyCheck", False):
             self.judge(
                 "kms:PutKeyPolicy",
                 key,
                 self._bypass_context(),
-                document=document,
+                documents=[document],
                 error=malformed("The new key policy will not allow you to update the key policy in the future."),
             )
 

@@ -10,6 +10,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from snapshot_dr_provider.sandbox.access.context import encryption_context
 from snapshot_dr_provider.sandbox.access.errors import ApiError
 from snapshot_dr_provider.sandbox.access.keyring import KeyRecord
 from snapshot_dr_provider.sandbox.access.kms_requests import KmsRequest, invalid
@@ -81,11 +82,7 @@ class CryptographicOperations(KmsRequest):
         return key
 
     def _encryption_context(self) -> dict[str, str | tuple[str, ...]]:
-        given = self.arguments.get("EncryptionContext", {})
-        context: dict[str, str | tuple[str, ...]] = {
-            f"kms:EncryptionContext:{key}": each for key, each in given.items()
-        }
-        return {**context, "kms:EncryptionContextKeys": tuple(given)} if given else context
+        return encryption_context(self.arguments.get("EncryptionContext", {}))
 
     def _aad(self) -> bytes:
         return json.dumps(self.arguments.get("EncryptionContext", {}), sort_keys=True).encode()

@@ -4,6 +4,7 @@ import json
 import secrets
 from typing import Any
 
+from snapshot_dr_provider.sandbox.access.context import grant_context
 from snapshot_dr_provider.sandbox.access.errors import ApiError
 from snapshot_dr_provider.sandbox.access.keyring import Grant, KeyRecord
 from snapshot_dr_provider.sandbox.access.kms_requests import KmsRequest, invalid, not_found
@@ -22,12 +23,7 @@ class GrantOperations(KmsRequest):
         """Create a grant, or return the one of the same name and content."""
         grantee, retiring = str(self.required("GranteePrincipal")), self.arguments.get("RetiringPrincipal")
         operations = self.required("Operations")
-        context: dict[str, str | tuple[str, ...]] = {
-            "kms:GranteePrincipal": grantee,
-            "kms:GrantOperations": tuple(operations),
-        }
-        if retiring:
-            context["kms:RetiringPrincipal"] = retiring
+        context = grant_context(grantee, retiring, operations, self.arguments.get("Constraints"))
         key = self.key_for("kms:CreateGrant", context=context)
         self._check_grant(grantee, retiring, operations)
         self.require_enabled(key)
@@ -64,8 +60,13 @@ class GrantOperations(KmsRequest):
         return None
 
     def list_grants(self) -> str:
-        """List the grants of a key, of one id or one grantee where asked for."""
+        """List the grants of a key, of one id or one grantee where asked for.
+
+        Only a service may ask for GranteeServicePrincipal, and not beside GranteePrincipal; the code is [M].
+        """
         key = self.key_for("kms:ListGrants")
+        if "GranteeServicePrincipal" in self.arguments:
+            raise invalid("GranteeServicePrincipal is for callers that are AWS services, and not with GranteePrincipal")
         grant_id, grantee = self.arguments.get("GrantId"), self.arguments.get("GranteePrincipal")
         grants = [
             grant
@@ -124,7 +125,8 @@ def _entry(key: KeyRecord, grant: Grant) -> dict[str, Any]:
         "GrantId": grant.grant_id,
         "Name": grant.name or "",
         "CreationDate": int(grant.created.timestamp()),
-        "GranteePrincipal": grant.grantee,
+        "GranteePrincipal": grant.grantee or None,
+        "GranteeServicePrincipal": grant.grantee_service,
         "RetiringPrincipal": grant.retiring,
         "IssuingAccount": grant.issuing_account,
         "Operations": list(grant.operations),

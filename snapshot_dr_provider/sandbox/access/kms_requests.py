@@ -88,10 +88,10 @@ class KmsRequest(JudgedResponse):
         key: KeyRecord,
         context: Mapping[str, str | tuple[str, ...]] | None = None,
         *,
-        document: Document | None = None,
+        documents: Sequence[Document] | None = None,
         error: ApiError | None = None,
     ) -> None:
-        """Refuse the request unless the caller may do *action* with *key* under its policy, or under *document*.
+        """Refuse the request unless the caller may do *action* with *key* under its policies, or under *documents*.
 
         :raises ApiError: *error*, or ``AccessDeniedException`` with AWS's sentence.
         """
@@ -100,7 +100,7 @@ class KmsRequest(JudgedResponse):
             action,
             key,
             context or {},
-            document=document if document is not None else key.document(self.authority.now()),
+            documents=key.documents(self.authority.now()) if documents is None else documents,
         )
         if not decision.allowed:
             raise error or self.access_denied(denial_message(self.principal, action, key.arn, decision))

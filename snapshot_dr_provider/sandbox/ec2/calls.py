@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from snapshot_dr_provider.sandbox.access.authority import Authority, denial_message
-from snapshot_dr_provider.sandbox.access.context import via_service_context
+from snapshot_dr_provider.sandbox.access.context import encryption_context, grant_context, via_service_context
 from snapshot_dr_provider.sandbox.access.errors import ApiError
 from snapshot_dr_provider.sandbox.access.keyring import KeyInfo
 from snapshot_dr_provider.sandbox.access.principals import Principal
@@ -74,15 +74,34 @@ class Call:
         if self.parameters.get("DryRun"):
             raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
-    def may_use_key(self, action: str, key: KeyInfo) -> bool:
+    def can_access(self, snapshot: Snapshot) -> bool:
+        """Tell whether the caller sees *snapshot* and can copy it.
+
+        One that is shared with everyone counts as private where its owner blocks all public sharing (aws 7.2).
+        """
+        public = self.store.block_public_access((snapshot.owner_id, snapshot.region)) != "block-all-sharing"
+        return snapshot.is_accessible_to(self.account_id, self.now, public=public)
+
+    def may_create_grant(self, key: KeyInfo, resource_id: str, *operations: str) -> bool:
+        """Tell whether EC2 may make itself a grant of *key* for the caller, bound to *resource_id* (aws 2.3, [O])."""
+        service = f"ec2.{key.region}.amazonaws.com"
+        constraints = {"EncryptionContextEquals": {"aws:ebs:id": resource_id}}
+        return self._may_use_key("CreateGrant", key, grant_context(service, service, operations, constraints))
+
+    def may_generate_data_key(self, key: KeyInfo, resource_id: str) -> bool:
+        """Tell whether EC2 may have a data key under *key* for the caller, for *resource_id*."""
+        context = encryption_context({"aws:ebs:id": resource_id})
+        return self._may_use_key("GenerateDataKeyWithoutPlaintext", key, context)
+
+    def _may_use_key(self, action: str, key: KeyInfo, context: Context) -> bool:
         """Tell whether EC2 may use *key* in the caller's name: by IAM on both sides, and while it is enabled.
 
         EC2 in the Region of the key asks: for a copy from another Region that is the Region of the source, whose key
         under ``aws/ebs`` allows no other (aws 2.8; that it is so for copies is [I]).
         """
-        grant = action == "CreateGrant"
-        context = via_service_context(self.principal, key.region, self.now, grant=grant)
-        return key.enabled and self.authority.may_use_key(self.principal, f"kms:{action}", key.arn, context).allowed
+        via = via_service_context(self.principal, key.region, self.now, grant=action == "CreateGrant")
+        full = {**via, **context}
+        return key.enabled and self.authority.may_use_key(self.principal, f"kms:{action}", key.arn, full).allowed
 
     def require_describe_key(self, key: KeyInfo) -> None:
         """Refuse at once when the caller may not describe *key* (aws 2.2, 1.10, [O]).

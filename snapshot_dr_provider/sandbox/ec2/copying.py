@@ -23,6 +23,7 @@ from snapshot_dr_provider.sandbox.world import PLACEHOLDER_VOLUME_ID
 class _Plan:
     """Hold what a copy will be. Without a *source* the copy fails; *key* is ``None`` for an unencrypted one."""
 
+    id: str
     source: Snapshot | None
     key: KeyInfo | None
     failure: str | None
@@ -104,7 +105,7 @@ def _find_source(call: Call, source_id: str, source_region: str) -> Snapshot | N
     source = call.store.snapshots.get(source_id)
     if source is None or source.region != source_region or source.deleted_at is not None:
         return None
-    return source if source.is_accessible_to(call.account_id, call.now) else None
+    return source if call.can_access(source) else None
 
 
 def _authorize(call: Call, source: Snapshot | None, source_id: str, source_region: str, tags: dict[str, str]) -> None:
@@ -158,10 +159,11 @@ def _require_slot(call: Call) -> None:
 
 
 def _plan(call: Call, source: Snapshot | None, key: KeyInfo | None) -> _Plan:
+    snapshot_id = call.store.new_id("snap")
     failure = call.copy_failure or _source_failure(source)
-    if failure is None and source is not None and _is_key_refused(call, source, key):
+    if failure is None and source is not None and _is_key_refused(call, snapshot_id, source, key):
         failure = KEY_NOT_ACCESSIBLE
-    return _Plan(source, key, failure)
+    return _Plan(snapshot_id, source, key, failure)
 
 
 def _source_failure(source: Snapshot | None) -> str | None:
@@ -177,32 +179,32 @@ def _source_failure(source: Snapshot | None) -> str | None:
     return None
 
 
-def _is_key_refused(call: Call, source: Snapshot, key: KeyInfo | None) -> bool:
+def _is_key_refused(call: Call, snapshot_id: str, source: Snapshot, key: KeyInfo | None) -> bool:
     """Tell whether a key stops the copy after it was accepted (aws 2.2, [O]).
 
     Needed are CreateGrant on both keys and GenerateDataKeyWithoutPlaintext on the new one, unless an earlier copy
-    lends its data key. That a disabled source key is refused in the same way is [I].
+    lends its data key. That a disabled source key is refused in the same way is [I], and so is what the grant on the
+    new key is for; on the source's it is Decrypt for the source's id (aws 2.3, [O]).
     """
     if source.key_arn:
         source_key = call.key(source.key_arn)
-        if source_key is None or not call.may_use_key("CreateGrant", source_key):
+        if source_key is None or not call.may_create_grant(source_key, source.id, "Decrypt"):
             return True
     if key is None:
         return False
-    if not call.may_use_key("CreateGrant", key):
+    if not call.may_create_grant(key, snapshot_id, "Decrypt", "Encrypt"):
         return True
     if call.store.lends_data_key(call.place, key.arn):
         return False
-    return not call.may_use_key("GenerateDataKeyWithoutPlaintext", key)
+    return not call.may_generate_data_key(key, snapshot_id)
 
 
 def _new_copy(call: Call, plan: _Plan, tags: dict[str, str]) -> Snapshot:
     now, lag = call.now, call.store.behaviour.lag
-    snapshot_id = call.store.new_id("snap")
     ancestor = _ancestor(call, plan) if plan.failure is None else None
     source = plan.source
     return Snapshot(
-        id=snapshot_id,
+        id=plan.id,
         owner_id=call.account_id,
         region=call.region,
         sequence=call.store.next_sequence(),
@@ -217,7 +219,7 @@ def _new_copy(call: Call, plan: _Plan, tags: dict[str, str]) -> Snapshot:
         failure=plan.failure,
         is_copy=True,
         source_account_id=source.owner_id if source else None,
-        lineage=ancestor.lineage if ancestor else snapshot_id,
+        lineage=ancestor.lineage if ancestor else plan.id,
         source_lineage=source.lineage if source else None,
         incremental=ancestor is not None,
         tags={call.account_id: DelayedTags(tags, now)} if tags else {},

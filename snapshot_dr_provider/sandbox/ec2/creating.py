@@ -83,8 +83,9 @@ def create_volume(call: Call) -> dict[str, Any]:
     call.authorize_tags(new, tags, context)
     call.stop_at_dry_run()
     key = _volume_key(call, snapshot)
+    volume_id = call.store.new_id("vol")
     volume = Volume(
-        id=call.store.new_id("vol"),
+        id=volume_id,
         owner_id=call.account_id,
         region=call.region,
         zone=zone,
@@ -95,7 +96,7 @@ def create_volume(call: Call) -> dict[str, Any]:
         key_arn=key.arn if key else None,
         snapshot_id=snapshot.id if snapshot else "",
         state="creating",
-        outcome="error" if _is_volume_refused(call, snapshot, key) else "available",
+        outcome="error" if _is_volume_refused(call, volume_id, snapshot, key) else "available",
         ends_at=call.store.later(call.store.behaviour.refusal_seconds),
         tags={call.account_id: DelayedTags(tags, call.now)} if tags else {},
     )
@@ -158,16 +159,17 @@ def _volume_key(call: Call, snapshot: Snapshot | None) -> KeyInfo | None:
     return call.default_key() if call.parameters.get("Encrypted") else None
 
 
-def _is_volume_refused(call: Call, snapshot: Snapshot | None, key: KeyInfo | None) -> bool:
+def _is_volume_refused(call: Call, volume_id: str, snapshot: Snapshot | None, key: KeyInfo | None) -> bool:
     if snapshot and snapshot.key_arn:
         snapshot_key = call.key(snapshot.key_arn)
-        if snapshot_key is None or not call.may_use_key("CreateGrant", snapshot_key):
+        if snapshot_key is None or not call.may_create_grant(snapshot_key, snapshot.id, "Decrypt"):
             return True
         if key is not None and key.arn == snapshot_key.arn:
             return False
     if key is None:
         return False
-    return not all(call.may_use_key(action, key) for action in ("CreateGrant", "GenerateDataKeyWithoutPlaintext"))
+    granted = call.may_create_grant(key, volume_id, "Decrypt", "Encrypt")
+    return not (granted and call.may_generate_data_key(key, volume_id))
 
 
 def _show_volume(call: Call, volume: Volume) -> dict[str, Any]:

@@ -121,9 +121,7 @@ def _candidates(call: Call, after: int) -> Iterator[Snapshot]:
     else:
         found = call.store.readable(call.place, (EVERYONE, call.region), after)
     return (
-        each
-        for each in found
-        if each.is_there(now) and each.is_accessible_to(call.account_id, now) and all(test(each) for test in allowed)
+        each for each in found if each.is_there(now) and call.can_access(each) and all(test(each) for test in allowed)
     )
 
 
@@ -137,7 +135,7 @@ def _explicit(call: Call, snapshot_id: str) -> Snapshot:
         snapshot is None
         or snapshot.region != call.region
         or not snapshot.is_there(now)
-        or not snapshot.is_accessible_to(call.account_id, now)
+        or not call.can_access(snapshot)
         or not all(test(snapshot) for test in tests)
     ):
         raise snapshot_not_found(snapshot_id)

@@ -14,7 +14,7 @@ from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers, MultiDict
 
 from snapshot_dr_provider.sandbox.access.errors import Answer, ApiError, render
-from snapshot_dr_provider.sandbox.ec2 import copying, creating, describe, regions, sharing, tagging
+from snapshot_dr_provider.sandbox.ec2 import copying, creating, describe, public_access, regions, sharing, tagging
 from snapshot_dr_provider.sandbox.ec2.calls import Call
 
 Handler = Callable[[Call], Mapping[str, Any] | None]
@@ -40,6 +40,9 @@ class Ec2Endpoint:
             "DescribeSnapshotAttribute": sharing.describe_snapshot_attribute,
             "DescribeSnapshots": describe.describe_snapshots,
             "DescribeVolumes": creating.describe_volumes,
+            "DisableSnapshotBlockPublicAccess": public_access.disable_block_public_access,
+            "EnableSnapshotBlockPublicAccess": public_access.enable_block_public_access,
+            "GetSnapshotBlockPublicAccessState": public_access.get_block_public_access_state,
             "ModifySnapshotAttribute": partial(sharing.modify_snapshot_attribute, on_share=on_share),
             "ResetSnapshotAttribute": sharing.reset_snapshot_attribute,
         }

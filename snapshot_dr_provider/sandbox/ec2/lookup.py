@@ -40,7 +40,7 @@ def visible_snapshot(call: Call, snapshot_id: str) -> Snapshot:
     snapshot = call.store.snapshots.get(snapshot_id)
     if snapshot is None or snapshot.region != call.region:
         raise snapshot_not_found(snapshot_id)
-    if not snapshot.is_there(call.now) or not snapshot.is_accessible_to(call.account_id, call.now):
+    if not snapshot.is_there(call.now) or not call.can_access(snapshot):
         raise snapshot_not_found(snapshot_id)
     return snapshot
 
@@ -57,7 +57,7 @@ def own_snapshot(call: Call, snapshot_id: str) -> Snapshot:
         raise snapshot_not_found(snapshot_id)
     if snapshot.owner_id == call.account_id:
         return snapshot
-    if snapshot.is_accessible_to(call.account_id, call.now):
+    if call.can_access(snapshot):
         raise ApiError("AuthFailure", f"Not authorized for snapshot:{snapshot_id}", 403)
     raise snapshot_not_found(snapshot_id)
 

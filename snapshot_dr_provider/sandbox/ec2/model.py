@@ -83,11 +83,11 @@ class Snapshot:
         permission = self.sharing.get(account_id)
         return permission is not None and bool(permission.seen(now))
 
-    def is_accessible_to(self, account_id: str, now: datetime) -> bool:
-        """Tell whether *account_id* can see and copy the snapshot at *now*."""
-        if self.owner_id == account_id:
+    def is_accessible_to(self, account_id: str, now: datetime, *, public: bool) -> bool:
+        """Tell whether *account_id* can see and copy the snapshot at *now*; *public* whether *all* counts (aws 7.2)."""
+        if self.owner_id == account_id or self.is_shared_with(account_id, now):
             return True
-        return self.is_shared_with(account_id, now) or self.is_shared_with(EVERYONE, now)
+        return public and self.is_shared_with(EVERYONE, now)
 
     def shared_with(self) -> tuple[str, ...]:
         """Return the accounts, and ``all``, that the owner last gave the permission to."""

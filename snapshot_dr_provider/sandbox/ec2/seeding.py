@@ -15,6 +15,8 @@ def seed(store: Store, authority: Authority, world: World) -> None:
     """
     store.clear()
     store.behaviour = world.behaviour
+    for setting in world.block_public_access:
+        store.set_block_public_access((setting.account_id, setting.region), setting.state)
     for volume in world.volumes:
         add_volume(store, authority, volume)
     for snapshot in world.snapshots:

@@ -22,9 +22,9 @@ def modify_snapshot_attribute(call: Call, on_share: OnShare) -> None:
     """Give or take the create-volume permission, in either of the two forms of the request.
 
     :raises ApiError: for what AWS refuses: nothing to do, add and remove at once, more than 500 entries (aws 1.9);
-        sharing under ``aws/ebs``, or an encrypted snapshot with everyone (aws 1.7, 7.2); a key of the share that the
-        caller may not describe (aws 1.10). The codes for the first two of the latter are [M]. That a pending snapshot
-        cannot be shared is [I] (aws 1.6).
+        sharing under ``aws/ebs``, an encrypted snapshot with everyone, or any with everyone where that is blocked
+        (aws 1.7, 7.2); a key of the share that the caller may not describe (aws 1.10). The codes for the first three
+        of the latter are [M]. That a pending snapshot cannot be shared is [I] (aws 1.6).
     """
     _require_attribute(call)
     added, removed = _changes(call)
@@ -36,6 +36,7 @@ def modify_snapshot_attribute(call: Call, on_share: OnShare) -> None:
     call.stop_at_dry_run()
     if added:
         _require_shareable(call, snapshot, added)
+        _require_public_access(call, added)
         for account_id in added:
             _share(call, snapshot, account_id, on_share)
     for account_id in removed:
@@ -122,6 +123,13 @@ def _require_shareable(call: Call, snapshot: Snapshot, added: tuple[str, ...]) -
     if key is None or key.manager == "AWS":
         raise ApiError("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
     call.require_describe_key(key)
+
+
+def _require_public_access(call: Call, added: tuple[str, ...]) -> None:
+    if EVERYONE in added and call.store.block_public_access(call.place) != "unblocked":
+        raise ApiError(
+            "OperationNotPermitted", "Block public access for snapshots is enabled in this account and Region"
+        )
 
 
 def _share(call: Call, snapshot: Snapshot, account_id: str, on_share: OnShare) -> None:

@@ -10,7 +10,7 @@ from random import Random
 
 from snapshot_dr_provider.sandbox.clock import Clock
 from snapshot_dr_provider.sandbox.ec2.model import Snapshot, Volume
-from snapshot_dr_provider.sandbox.world import Behaviour
+from snapshot_dr_provider.sandbox.world import Behaviour, BlockState
 
 #: A place that snapshots live in: an account and a Region.
 Place = tuple[str, str]
@@ -34,6 +34,7 @@ class Store:
         self.snapshots: dict[str, Snapshot] = {}
         self.volumes: dict[str, Volume] = {}
         self.peak_in_flight: dict[str, int] = {}
+        self._block_public_access: dict[Place, BlockState] = {}
         self._by_sequence: dict[int, Snapshot] = {}
         self._owned: dict[Place, list[int]] = defaultdict(list)
         self._shared: dict[Place, list[int]] = defaultdict(list)
@@ -92,6 +93,14 @@ class Store:
         listed = self._shared[account_id, snapshot.region]
         if next(_beyond(listed, snapshot.sequence - 1), None) != snapshot.sequence:
             insort(listed, snapshot.sequence)
+
+    def block_public_access(self, place: Place) -> BlockState:
+        """Return whether an account blocks public snapshots in a Region; by default it does not (aws 7.2)."""
+        return self._block_public_access.get(place, "unblocked")
+
+    def set_block_public_access(self, place: Place, state: BlockState) -> None:
+        """Set whether an account blocks public snapshots in a Region."""
+        self._block_public_access[place] = state
 
     def in_flight(self, place: Place) -> int:
         """Return how many copy slots are taken."""

@@ -39,6 +39,13 @@ def allowed(*statements: dict) -> dict:
             {"SnapshotId": SNAP, "Attribute": "createVolumePermission"},
         ),
         (
+            "ec2:EnableSnapshotBlockPublicAccess",
+            "enable_snapshot_block_public_access",
+            {"State": "block-new-sharing"},
+        ),
+        ("ec2:DisableSnapshotBlockPublicAccess", "disable_snapshot_block_public_access", {}),
+        ("ec2:GetSnapshotBlockPublicAccessState", "get_snapshot_block_public_access_state", {}),
+        (
             "ec2:DescribeSnapshotAttribute",
             "describe_snapshot_attribute",
             {"SnapshotId": SNAP, "Attribute": "createVolumePermission"},

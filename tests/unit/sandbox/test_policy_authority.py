@@ -7,7 +7,7 @@ from snapshot_dr_provider.sandbox.access.authority import Authority, denial_mess
 from snapshot_dr_provider.sandbox.access.context import via_service_context
 from snapshot_dr_provider.sandbox.access.principals import ExpiredCredentials, Principal, UnknownCredentials
 from snapshot_dr_provider.sandbox.decoding import WorldError
-from snapshot_dr_provider.sandbox.world import Account, Key, Organization, Role, User, World
+from snapshot_dr_provider.sandbox.world import Account, Key, Lag, Organization, Role, User, World
 
 A, B, OUTSIDER = "111111111111", "222222222222", "333333333333"
 ORG = "o-aaaaaaaaaa"
@@ -84,7 +84,7 @@ def lag():
 @pytest.fixture
 def authority(clock, lag):
     """Give an authority over the world."""
-    made = Authority(clock, lambda: lag[0])
+    made = Authority(clock, lambda: Lag(policy=lag[0]))
     made.seed(WORLD)
     return made
 
