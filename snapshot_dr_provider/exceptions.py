@@ -4,6 +4,8 @@ Every error that this package raises, in one tree.
 SnapshotDrError
 ├── ConfigurationError              what an operator, a connection or the settings file says cannot work
 │   ├── SettingsError               the settings file
+│   ├── KeyPolicyError              a text that is no key policy
+│   ├── ReportError                 a report that could not be written
 │   ├── ConnectionMissingError      no Airflow connection of that id
 │   └── WrongAccountError           the credentials belong to another account than the route says
 └── AwsError                        AWS answered, and the answer was no
@@ -38,6 +40,33 @@ class ConfigurationError(SnapshotDrError):
 
 class SettingsError(ConfigurationError):
     """Name the place in the settings file and its remedy."""
+
+
+class KeyPolicyError(ConfigurationError):
+    """
+    Say where and why a text cannot be read as a key policy.
+
+    :param reason: what is wrong and what to write instead.
+    :param line: line of the text, from 1; 0 when it has no place.
+    """
+
+    def __init__(self, reason: str, line: int = 0) -> None:
+        super().__init__(reason, line)
+        self.reason = reason
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}" if self.line else self.reason
+
+
+class ReportError(ConfigurationError):
+    """
+    Name the place that a report could not be written to.
+
+    Not permanent: the store may be out of order for a while.
+    """
+
+    permanent = False
 
 
 class ConnectionMissingError(ConfigurationError):

@@ -36,8 +36,12 @@ class KmsKeyHook(AccountHook):
     def view(self, key_arn: str) -> KeyView:
         """Read the state of a key, also of another account's, which is named by its full ARN (aws 1.2)."""
         try:
-            with self.asking(f"describe key {key_arn}") as client:
-                answer = client.describe_key(KeyId=key_arn)
+            return KeyView(key_arn, state=self.state(key_arn))
         except AwsError as error:
             return KeyView(key_arn, refused=isinstance(error, AccessDeniedError), why=str(error))
-        return KeyView(key_arn, state=answer["KeyMetadata"]["KeyState"])
+
+    def state(self, key_arn: str) -> str:
+        """Read whether a key is ``Enabled``, ``Disabled``, ``PendingDeletion`` and so on."""
+        with self.asking(f"describe key {key_arn}") as client:
+            state: str = client.describe_key(KeyId=key_arn)["KeyMetadata"]["KeyState"]
+            return state

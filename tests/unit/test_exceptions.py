@@ -5,10 +5,17 @@ import re
 import pytest
 
 from snapshot_dr_provider import exceptions
-from snapshot_dr_provider.exceptions import AwsError, SnapshotDrError
+from snapshot_dr_provider.exceptions import AwsError, KeyPolicyError, SnapshotDrError
 
 TREE = [member for _, member in inspect.getmembers(exceptions, inspect.isclass) if issubclass(member, SnapshotDrError)]
-PASSING = {"ConnectionMissingError", "QuotaExceededError", "ThrottledError", "ServiceError", "AmbiguousAnswerError"}
+PASSING = {
+    "AmbiguousAnswerError",
+    "ConnectionMissingError",
+    "QuotaExceededError",
+    "ReportError",
+    "ServiceError",
+    "ThrottledError",
+}
 
 
 @pytest.mark.parametrize("kind", TREE)
@@ -44,3 +51,11 @@ def test_the_drawn_tree_is_the_tree():
         parents[depth:] = [name]
         drawn[name] = parents[depth - 1] if depth else "Exception"
     assert drawn == {kind.__name__: kind.__bases__[0].__name__ for kind in TREE}
+
+
+def test_a_key_policy_error_says_its_line():
+    """An error in a key policy is printed with its line, where it has one, and gives both apart."""
+    error = KeyPolicyError("the element 'Acton' is unknown", 7)
+    assert (str(error), error.line, error.reason) == (f"line 7: {error.reason}", 7, "the element 'Acton' is unknown")
+    assert vars(pickle.loads(pickle.dumps(error))) == vars(error)  # noqa: S301  # just written
+    assert KeyPolicyError("it is empty").line == 0
