@@ -26,7 +26,7 @@ def get_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="snapshot-dr",
             help="Disaster-recovery copies of EBS snapshots",
-            subcommands=(_SANDBOX, _DEMO),
+            subcommands=(_SANDBOX, _DEMO, _POLICY),
         ),
     ]
 
@@ -56,6 +56,22 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _name_of(kind: str) -> Callable[[str], str]:
+    """Give the type of an argument that has to be a name as the settings file knows them, such as an account id."""
+
+    def read(text: str) -> str:
+        from snapshot_dr_provider.settings import names  # noqa: PLC0415  # reads pydantic, for commands of ours alone
+
+        try:
+            name: str = getattr(names, f"require_{kind}")(text)
+        except ValueError as error:
+            # argparse continues the sentence.
+            raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+        return name
+
+    return read
+
+
 _SANDBOX = ActionCommand(
     name="sandbox",
     help="Serve an AWS emulator with several accounts on loopback",
@@ -80,4 +96,97 @@ _DEMO = ActionCommand(
         Arg(("--home",), help="Directory for Airflow's files; a new temporary one by default", metavar="DIR"),
         Arg(("--twice",), help="Run it again over the same world: no copy is started", action="store_true"),
     ),
+)
+
+_SHOW = ActionCommand(
+    name="show",
+    help="Print a policy as the settings file needs it",
+    description="Prints a key policy or an IAM policy that is ready to apply, and nothing else, on stdout.",
+    func=lazy_load_command("snapshot_dr_provider.cli.policy.command.show_policy"),
+    args=(
+        Arg(
+            ("document",),
+            help="Which policy",
+            choices=(
+                "kms-b",
+                "kms-b-locked",
+                "kms-c",
+                "source-role",
+                "dr-copy-role",
+                "dr-key-admin-role",
+                "organization-role",
+            ),
+        ),
+        Arg(
+            ("--settings",), help="Settings file instead of the one that Airflow's configuration names", metavar="FILE"
+        ),
+        Arg(("--region",), help="Destination Region; roles are for all of them by default", type=_name_of("region")),
+        Arg(("--wide",), help="kms-b with kms:* for the organization, more than a copy needs", action="store_true"),
+        Arg(("--pin",), help="Pin kms-b to source_connection.role_name of the settings", action="store_true"),
+        Arg(("--role",), help="Pin kms-b to the roles of this name", metavar="NAME", type=_name_of("role_name")),
+        Arg(
+            ("--restore-role",),
+            help="Role that may restore from KMS-B copies, beside those of the settings; may be repeated",
+            metavar="ARN",
+            action="append",
+            type=_name_of("role_arn"),
+        ),
+        Arg(("--explain",), help="Also say on stderr what each action is for", action="store_true"),
+    ),
+)
+
+_PERMISSIONS = ActionCommand(
+    name="permissions",
+    help="List all actions that the policies allow, and why",
+    description="Prints a table in Markdown of each action, who needs it, for what, and how sure that is.",
+    func=lazy_load_command("snapshot_dr_provider.cli.policy.command.list_permissions"),
+    args=(),
+)
+
+_AUDIT = ActionCommand(
+    name="audit",
+    help="Judge key policies in files, without AWS",
+    description=(
+        "Judges each file by the rules of the audit task and says who can do what. Ends with 0 if all pass, 1 if one "
+        "fails, 2 if one is undecided or cannot be read."
+    ),
+    func=lazy_load_command("snapshot_dr_provider.cli.policy.audit.audit_files"),
+    args=(
+        Arg(("files",), help="Key policy documents; - is the standard input", metavar="FILE", nargs="+"),
+        Arg(("--kind",), help="Which key the policies are of", choices=("kms-b", "kms-c"), required=True),
+        Arg(
+            ("--org-id",),
+            help="Organization of the source accounts (Org-A)",
+            metavar="o-...",
+            type=_name_of("organization_id"),
+            required=True,
+        ),
+        Arg(
+            ("--account-id",),
+            help="The DR account (Account-B), which owns the key",
+            metavar="N",
+            type=_name_of("account_id"),
+            required=True,
+        ),
+        Arg(("--region",), help="Region of the key", metavar="R", type=_name_of("region"), required=True),
+        Arg(("--role",), help="Role that copies in all source accounts", metavar="NAME", type=_name_of("role_name")),
+        Arg(
+            ("--window-managed",),
+            help="The runs open the key (kms_b_window: per_run), so that the policy has to be locked",
+            action="store_true",
+        ),
+        Arg(("--json",), help="Write one line of JSON for each file", action="store_true"),
+        Arg(
+            ("--fail-on",),
+            help="Least severity of a finding that fails",
+            choices=("low", "medium", "high", "critical"),
+            default="high",
+        ),
+    ),
+)
+
+_POLICY = GroupCommand(
+    name="policy",
+    help="Key policies and IAM policies: print them, check them",
+    subcommands=(_SHOW, _AUDIT, _PERMISSIONS),
 )

@@ -63,7 +63,8 @@ def explain_refused_call(why: str, *keys: KeyEvidence) -> str:
         return f"{key.name} {key.arn} is to blame: it is {key.state}. Enable it, then clear this task."
     return (
         f"{key.name} {key.arn} is to blame: its key policy and the IAM policy of the role that copies both have to "
-        f"allow what a copy needs ({_needs(key)}). Allow it, then clear this task."
+        f"allow what a copy needs ({_needs(is_new=True)}), kms:DescribeKey first of all, which AWS asks for at once. "
+        "Allow it, then clear this task."
     )
 
 
@@ -71,39 +72,52 @@ def _explain_key(account_id: str, source_key: KeyEvidence, new_key: KeyEvidence)
     for key in (source_key, new_key):
         if key.state and key.state != "Enabled":
             return f"{key.name} {key.arn} is to blame: it is {key.state}. Enable it, then clear this task."
+    remedies = {
+        source_key.name: _remedy(source_key, account_id, is_new=False),
+        new_key.name: _remedy(new_key, account_id, is_new=True),
+    }
     for key in (source_key, new_key):
         if key.refused:
             blame = f"{key.name} {key.arn} is to blame: account {account_id} may not even describe it."
-            return f"{blame} {_remedy(key, account_id)}"
+            return f"{blame} {remedies[key.name]}"
     if new_key.works and not source_key.works:
         reason = f"other copies under {new_key.name} succeed"
-        return f"{source_key.name} {source_key.arn} is to blame: {reason}. {_remedy(source_key, account_id)}"
+        return f"{source_key.name} {source_key.arn} is to blame: {reason}. {remedies[source_key.name]}"
     if source_key.works and not new_key.works:
         reason = f"other copies from {source_key.name} succeed"
-        return f"{new_key.name} {new_key.arn} is to blame: {reason}. {_remedy(new_key, account_id)}"
+        return f"{new_key.name} {new_key.arn} is to blame: {reason}. {remedies[new_key.name]}"
     return (
-        f"Either of two keys: {source_key.name} {source_key.arn} ({_needs(source_key)}) or "
-        f"{new_key.name} {new_key.arn} ({_needs(new_key)}). "
-        f"{_remedy(source_key, account_id)} {_remedy(new_key, account_id)}"
+        f"Either of two keys: {source_key.name} {source_key.arn} ({_needs(is_new=False)}) or "
+        f"{new_key.name} {new_key.arn} ({_needs(is_new=True)}). {' '.join(remedies.values())}"
     )
 
 
-def _needs(key: KeyEvidence) -> str:
-    """Name what is evaluated for a copy that is under a key, and for one that is read from it (aws 2.2)."""
-    if key.name == "KMS-A":
-        return "needs kms:CreateGrant"
-    return "needs kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext and kms:CreateGrant"
+def _needs(*, is_new: bool) -> str:
+    """Name what is evaluated of the key that a copy is under, and of the one that it is read from (aws 2.2)."""
+    if is_new:
+        return "needs kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext and kms:CreateGrant"
+    return "needs kms:CreateGrant"
 
 
-def _remedy(key: KeyEvidence, account_id: str) -> str:
+def _remedy(key: KeyEvidence, account_id: str, *, is_new: bool) -> str:
+    """Say which policy has to allow what: across accounts both, and IAM's for a key of the same account (aws 2.5)."""
+    actions = "kms:GenerateDataKeyWithoutPlaintext and kms:CreateGrant" if is_new else "kms:CreateGrant"
+    role = f"the IAM policy of the role that copies in account {account_id}"
+    own_line = "kms:GrantIsForAWSResource belongs in a statement of its own"
+    if key.name == "KMS-B" and f":{account_id}:" not in key.arn:
+        return (
+            f"Look at both the key policy of {key.name} and {role}: across accounts both have to allow {actions} "
+            f"through EC2 ({own_line}). airflow snapshot-dr policy show kms-b and source-role print them."
+        )
+    root = f"arn:aws:iam::{account_id}:root"
     if key.name != "KMS-A":
         return (
-            f"Allow it for account {account_id} in the key policy of {key.name} and in the IAM policy of the role that "
-            "copies: across accounts both have to (kms:GrantIsForAWSResource belongs in a statement of its own)."
+            f"Look at {role}: it has to allow {actions} on {key.name} through EC2 ({own_line}); airflow snapshot-dr "
+            f"policy show dr-copy-role prints it. The key policy of {key.name} matters only if it has lost its "
+            f"statement for {root}."
         )
     return (
-        "Allow kms:CreateGrant with kms:GrantIsForAWSResource on it in the IAM policy of the role that copies. If "
-        f"the key policy of KMS-A does not delegate to IAM (no statement for arn:aws:iam::{account_id}:root), add that "
-        "role there, with kms:DescribeKey, kms:CreateGrant and kms:Decrypt; for such a key KMS-A does have to be "
-        "changed."
+        f"Look at {role}: it has to allow {actions} on KMS-A with kms:GrantIsForAWSResource. If the key policy of "
+        f"KMS-A does not delegate to IAM (no statement for {root}), add that role there, with kms:DescribeKey, "
+        "kms:CreateGrant and kms:Decrypt; for such a key KMS-A does have to be changed."
     )

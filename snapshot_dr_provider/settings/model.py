@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sized
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from snapshot_dr_provider.domain.accounts import Account
-from snapshot_dr_provider.domain.routes import Retention, Route, Scope
+from snapshot_dr_provider.domain.routes import Retention, Route, Scope, WindowMode
 from snapshot_dr_provider.settings import names
 
 Several = TypeVar("Several", bound=Sized)
@@ -65,12 +65,14 @@ class DrAccount(Section):
 
     :param role_arn: role of that account to assume with the connection; without it the connection says it all.
     :param key_admin_aws_conn_id: connection that may write the key policy of KMS-B; for the window alone.
+    :param key_admin_role_arn: role of that account to assume with that one, likewise.
     """
 
     account_id: AccountId
     aws_conn_id: ConnId
     role_arn: RoleArn | None = None
     key_admin_aws_conn_id: ConnId | None = None
+    key_admin_role_arn: RoleArn | None = None
 
 
 class Destination(Section):
@@ -157,12 +159,17 @@ class Tuning(Section):
     :param first_fire_seconds: least time that a task waits outside its worker; below 15 s Airflow 3.3 now and then
         fails the task (airflow 5).
     :param max_attempts: how often one copy is started at most in a run.
+    :param policy_settle_seconds: how long a key policy that was written is waited for before it is relied on; mostly
+        seconds, sometimes minutes (aws 9.4).
+    :param lock_down_wait_seconds: how long KMS-B copies in flight are waited for before the window is closed.
     """
 
     settle_seconds: Number = Field(default=60.0, ge=0)
     poll_seconds: Number = Field(default=15.0, gt=0)
     first_fire_seconds: Number = Field(default=15.0, ge=0)
     max_attempts: StrictInt = Field(default=3, ge=1, le=20)
+    policy_settle_seconds: Number = Field(default=60.0, ge=0, le=3600)
+    lock_down_wait_seconds: Number = Field(default=900.0, ge=0, le=86400)
 
 
 class Settings(Section):
@@ -176,6 +183,15 @@ class Settings(Section):
     :param source_regions: destination Regions by source Region.
     :param lookback_days: how far back scheduled runs look for snapshots that have no verified copy.
     :param source_timeout_hours: how long a pending source snapshot is awaited.
+    :param kms_b_window: whether each run opens KMS-B and locks it again.
+    :param kms_b_window_hours: how long it is open at most; in its last five minutes hop 1 starts nothing.
+    :param kms_b_max_age_days: how old a KMS-B copy becomes before the audit names it.
+    :param audit_fail_on: the severity from which a broken rule makes the audit fail.
+    :param audit_fail_on_undecided: whether a rule that could not be decided does so too.
+    :param audit_share_checks: of how many KMS-C copies of a Region an audit asks with whom they are shared; the newest.
+    :param audit_report_path: where reports are written, as Airflow's ObjectStoragePath takes it.
+    :param kms_b_restore_role_arns: roles of the organization that may restore volumes from KMS-B copies; each can copy
+        under KMS-B outside of the window, too (aws 2.2).
     """
 
     organization_id: OrganizationId
@@ -188,6 +204,14 @@ class Settings(Section):
     lookback_days: Number = Field(default=3.0, ge=0, le=3650)
     source_timeout_hours: Number = Field(default=12.0, gt=0, le=8760)
     kms_b_retention: Retention = "none"
+    kms_b_window: WindowMode = "unmanaged"
+    kms_b_window_hours: Number = Field(default=6.0, ge=0.1, le=168)
+    kms_b_max_age_days: Number = Field(default=2.0, gt=0, le=3650)
+    audit_fail_on: Literal["low", "medium", "high", "critical"] = "high"
+    audit_fail_on_undecided: StrictBool = True
+    audit_share_checks: StrictInt = Field(default=1000, ge=0, le=1_000_000)
+    audit_report_path: Text | None = None
+    kms_b_restore_role_arns: tuple[RoleArn, ...] = ()
     tuning: Tuning = Tuning()
 
     @property

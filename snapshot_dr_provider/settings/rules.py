@@ -100,7 +100,11 @@ class _File:
 
     @property
     def roles(self) -> list[tuple[Place, Arn]]:
-        places: tuple[Place, ...] = (("dr_account", "role_arn"), ("accounts", "organizations", "role_arn"))
+        places: tuple[Place, ...] = (
+            ("dr_account", "role_arn"),
+            ("dr_account", "key_admin_role_arn"),
+            ("accounts", "organizations", "role_arn"),
+        )
         return [(place, arn) for place in places if (arn := parse_role_arn(self.at(*place))) is not None]
 
 
@@ -253,6 +257,26 @@ def _every_account_has_its_own_credentials(file: _File) -> Iterator[Problem]:
         )
 
 
+def _a_managed_window_has_its_key(file: _File) -> Iterator[Problem]:
+    if file.at("kms_b_window") != "per_run" or not isinstance(file.at("dr_account"), Mapping):
+        return
+    if file.section("dr_account").get("key_admin_aws_conn_id") is None:
+        yield Problem(
+            ("kms_b_window",),
+            "per_run writes the key policy of KMS-B in each run, but nothing says with which credentials. Add "
+            "dr_account.key_admin_aws_conn_id, the connection of that policy's administrator, or write unmanaged.",
+        )
+
+
+def _a_role_of_the_key_administrator_has_its_connection(file: _File) -> Iterator[Problem]:
+    section = file.section("dr_account")
+    if section.get("key_admin_role_arn") is not None and section.get("key_admin_aws_conn_id") is None:
+        yield Problem(
+            ("dr_account", "key_admin_role_arn"),
+            "there is no key_admin_aws_conn_id to assume this role with. Add it, or remove the role.",
+        )
+
+
 def _name(place: Place) -> str:
     return f"accounts.static[{place[2]}]" if place[1] == "static" else "the accounts of the organization"
 
@@ -269,4 +293,6 @@ _RULES: Final[tuple[Callable[[_File], Iterable[Problem]], ...]] = (
     _accounts_are_listed_once,
     _the_dr_account_is_no_source,
     _every_account_has_its_own_credentials,
+    _a_managed_window_has_its_key,
+    _a_role_of_the_key_administrator_has_its_connection,
 )

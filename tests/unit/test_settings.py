@@ -111,6 +111,36 @@ def test_the_other_ways_of_the_example_are_settings_too(load):
     assert settings.source_connection.aws_conn_id == "aws_{account_id}"
 
 
+def test_a_managed_window_needs_its_administrator(load, refusal):
+    """per_run is refused with its line unless the connection of the key's administrator is there; so is a bare role."""
+    managed = changed((("kms_b_window",), "per_run"))
+    for part in ("line 17, kms_b_window: per_run writes the key policy", "Add dr_account.key_admin_aws_conn_id"):
+        assert part in refusal(managed)
+    managed["dr_account"]["key_admin_aws_conn_id"] = "aws_dr_key_admin"
+    assert (load(managed).kms_b_window, load(managed).kms_b_window_hours) == ("per_run", 6)
+    role = "arn:aws:iam::999999999999:role/SnapshotDrKeyAdmin"
+    bare = changed((("dr_account", "key_admin_role_arn"), role))
+    assert "dr_account.key_admin_role_arn: there is no key_admin_aws_conn_id to assume this role with" in refusal(bare)
+    elsewhere = changed(
+        (("dr_account", "key_admin_aws_conn_id"), "aws_dr_key_admin"),
+        (("dr_account", "key_admin_role_arn"), role.replace("999999999999", "111111111111")),
+    )
+    assert "dr_account.key_admin_role_arn" in refusal(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "answer"),
+    [
+        ("kms_b_window", "always", "write 'unmanaged' or 'per_run'"),
+        ("kms_b_window_hours", 0, "at least 0.1 is needed"),
+        ("kms_b_window_hours", 200, "at most 168 is allowed"),
+    ],
+)
+def test_a_window_that_cannot_work_is_refused(refusal, name, value, answer):
+    """Another kind of window, and one that is too short to start anything in or never ends, are refused."""
+    assert answer in refusal(changed(((name,), value)))
+
+
 def test_the_smallest_file_has_the_documented_defaults(load):
     """Lookback 3 days, source timeout 12 hours, every snapshot, no KMS-B copy kept, 20 slots, first fire after 15 s."""
     settings = load(GOOD)
@@ -122,6 +152,8 @@ def test_the_smallest_file_has_the_documented_defaults(load):
         "poll_seconds": 15,
         "first_fire_seconds": 15,
         "max_attempts": 3,
+        "policy_settle_seconds": 60,
+        "lock_down_wait_seconds": 900,
     }
 
 

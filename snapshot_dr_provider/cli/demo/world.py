@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any, Final
 
+from snapshot_dr_provider.cli.policy.documents import Choices, render
 from snapshot_dr_provider.sandbox import World
 from snapshot_dr_provider.sandbox.world import (
     Account,
@@ -23,6 +24,7 @@ from snapshot_dr_provider.sandbox.world import (
     User,
     VolumeSeed,
 )
+from snapshot_dr_provider.settings import Settings
 
 REGION: Final = "us-east-1"
 ORG_A: Final = "o-orga0000demo"
@@ -55,17 +57,10 @@ _AWS_EBS = "aws/ebs"
 _EVERY_FOURTH = 4
 
 
-def _allow(action: str | list[str], resource: str, condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
-    return {**statement, "Condition": condition} if condition else statement
-
-
-def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
 def _airflow_user(account: str, key: str, role_arn: str) -> User:
-    return User(account, "airflow", key, f"secret-of-{key.lower()}", (_policy(_allow("sts:AssumeRole", role_arn)),))
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role_arn}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return User(account, "airflow", key, f"secret-of-{key.lower()}", (policy,))
 
 
 CONNECTIONS: Final[Mapping[str, User]] = {
@@ -109,6 +104,7 @@ def build_scene(accounts: int, volumes: int, copy_seconds: float, now: datetime)
     # The DAG reaches an account the later, the more there are: it should meet the snapshot while that is pending.
     until = now + timedelta(seconds=_PENDING_SECONDS + _PENDING_SECONDS_PER_ACCOUNT * accounts)
     nightly[0] = _still_pending(nightly[0], day, until)
+    settings = Settings.model_validate(_settings(names))
     world = World(
         organizations=(
             Organization(
@@ -116,9 +112,9 @@ def build_scene(accounts: int, volumes: int, copy_seconds: float, now: datetime)
             ),
             Organization(ORG_B, DR_ACCOUNT, (Account(DR_ACCOUNT, "disaster-recovery"),)),
         ),
-        roles=tuple(_roles(names)),
+        roles=tuple(_roles(names, settings)),
         users=tuple(CONNECTIONS.values()),
-        keys=tuple(_keys(names)),
+        keys=tuple(_keys(names, settings)),
         volumes=tuple(seeds),
         snapshots=(*nightly, _before_upgrade(seeds[0], day, dice), _of_today(seeds[0], now, dice)),
         behaviour=Behaviour(copy_seconds=copy_seconds),
@@ -128,6 +124,10 @@ def build_scene(accounts: int, volumes: int, copy_seconds: float, now: datetime)
 
 def settings_of(scene: Scene) -> dict[str, Any]:
     """Write the settings file that goes with the world: what an administrator would write, but for its haste."""
+    return _settings(scene.accounts)
+
+
+def _settings(accounts: Mapping[str, str]) -> dict[str, Any]:
     return {
         "organization_id": ORG_A,
         "dr_account": {
@@ -137,7 +137,7 @@ def settings_of(scene: Scene) -> dict[str, Any]:
         },
         "destinations": {REGION: {"kms_b": KMS_B, "kms_c": KMS_C}},
         "source_regions": {REGION: REGION},
-        "accounts": {"static": [{"account_id": i, "name": name} for i, name in scene.accounts.items()]},
+        "accounts": {"static": [{"account_id": i, "name": name} for i, name in accounts.items()]},
         "source_connection": {"aws_conn_id": "aws_tooling", "role_name": SOURCE_ROLE},
         "selection": {"exclude_tags": dict([EXCLUDING_TAG])},
         # Nobody waits for a minute in a demo: the sandbox answers at once, and copies take seconds.
@@ -236,62 +236,24 @@ def _new_id(prefix: str, dice: Random) -> str:
     return f"{prefix}-0{dice.getrandbits(64):016x}"
 
 
-def _roles(names: Mapping[str, str]) -> Iterator[Role]:
+def _roles(names: Mapping[str, str], settings: Settings) -> Iterator[Role]:
+    """Give each side its role, under the policy that ``policy show`` prints for these settings."""
     tooling = f"arn:aws:iam::{TOOLING}:user/airflow"
+    source = render("source-role", settings, Choices())
     for account in names:
-        share = _allow("ec2:ModifySnapshotAttribute", "arn:aws:ec2:*::snapshot/*", _tagged("kms-b"))
-        yield Role(account, SOURCE_ROLE, trusts=(tooling,), policies=(_policy(*_copying("kms-b"), share),))
+        yield Role(account, SOURCE_ROLE, trusts=(tooling,), policies=(source,))
     yield Role(
         DR_ACCOUNT,
         DR_ROLE,
         trusts=(f"arn:aws:iam::{DR_ACCOUNT}:user/airflow",),
-        policies=(_policy(*_copying("kms-c")),),
+        policies=(render("dr-copy-role", settings, Choices()),),
     )
 
 
-def _copying(stage: str) -> tuple[Mapping[str, Any], ...]:
-    """Allow to find, copy and tag snapshots, to delete own copies of a stage, and to use keys through EBS alone."""
-    snapshots = "arn:aws:ec2:*::snapshot/*"
-    return (
-        _allow("ec2:DescribeSnapshots", "*"),
-        _allow("ec2:CopySnapshot", snapshots),
-        _allow("ec2:CreateTags", snapshots, {"StringEquals": {"ec2:CreateAction": "CopySnapshot"}}),
-        _allow("ec2:DeleteSnapshot", snapshots, _tagged(stage)),
-        # DescribeKey is called directly before a copy, the others by EBS on behalf of the role (aws 2.7, 2.8).
-        _allow("kms:DescribeKey", "*"),
-        _allow(_KEY_USE, "*", _THROUGH_EBS),
-        _allow("kms:CreateGrant", "*", {**_THROUGH_EBS, **_FOR_AWS}),
-    )
-
-
-def _tagged(stage: str) -> Mapping[str, Any]:
-    return {"StringEquals": {"aws:ResourceTag/snapshot-dr:stage": stage}}
-
-
-_KEY_USE: Final = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
-_THROUGH_EBS: Final[Mapping[str, Any]] = {"StringEquals": {"kms:ViaService": f"ec2.{REGION}.amazonaws.com"}}
-_FOR_AWS: Final[Mapping[str, Any]] = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
-
-
-def _keys(names: Mapping[str, str]) -> Iterator[Key]:
+def _keys(names: Mapping[str, str], settings: Settings) -> Iterator[Key]:
     """Make each account's customer key (KMS-A) and the DR account's two; only KMS-B trusts anybody else."""
     for account, name in names.items():
         yield Key(account, REGION, _key_a(account), (f"alias/{name}",))
-    yield Key(DR_ACCOUNT, REGION, KMS_B.rpartition("/")[2], ("alias/kms-b",), _kms_b_policy())
-    yield Key(DR_ACCOUNT, REGION, KMS_C.rpartition("/")[2], ("alias/kms-c",))
-
-
-def _kms_b_policy() -> dict[str, Any]:
-    """Let one role name in all accounts of Org-A encrypt under KMS-B, through EBS and in no other way (aws 2.7)."""
-    in_org = {"aws:PrincipalOrgID": ORG_A}
-    by_role = {
-        "StringEquals": {**in_org, **_THROUGH_EBS["StringEquals"]},
-        "ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/{SOURCE_ROLE}"},
-    }
-    everyone = {"Principal": {"AWS": "*"}}
-    return _policy(
-        {**_allow("kms:*", "*"), "Principal": {"AWS": f"arn:aws:iam::{DR_ACCOUNT}:root"}},
-        {**_allow("kms:DescribeKey", "*", {"StringEquals": in_org}), **everyone},
-        {**_allow(_KEY_USE, "*", by_role), **everyone},
-        {**_allow("kms:CreateGrant", "*", {**by_role, **_FOR_AWS}), **everyone},
-    )
+    kms_b, kms_c = render("kms-b", settings, Choices(pin=True)), render("kms-c", settings, Choices())
+    yield Key(DR_ACCOUNT, REGION, KMS_B.rpartition("/")[2], ("alias/kms-b",), kms_b)
+    yield Key(DR_ACCOUNT, REGION, KMS_C.rpartition("/")[2], ("alias/kms-c",), kms_c)

@@ -1,1 +1,1 @@
-"""Key policies: read them, decide what they allow, judge them by rules, render them, open and close the window. Pure."""
+"""Key policies: read, decide what they allow, judge by rules, render, open and close the window. Pure."""

@@ -43,8 +43,12 @@ def judge_copying(case: PolicyCase) -> Iterator[Finding]:
 
 def _is_locked(case: PolicyCase, standing: QuestionAnswer) -> bool:
     """Whether the organization can look at the key, as sharing needs (aws 1.10), and no role of it can copy."""
-    look = questions.can_organization_do(case.standing, case.around, "kms:DescribeKey")
-    use = [questions.can_organization_do(case.standing, case.around, action) for action in questions.COPY[1:]]
+    look = questions.can_organization_do(case.standing, case.around, questions.DESCRIBE)
+    use = [
+        questions.can_organization_do(case.standing, case.around, action)
+        for action in questions.COPY
+        if action != questions.DESCRIBE
+    ]
     unusable = any(each.answer is Answer.NO for each in use) and all(each.answer is not Answer.YES for each in use)
     return standing.answer is Answer.NO and look.answer is Answer.YES and unusable
 

@@ -11,7 +11,7 @@ from snapshot_dr_provider.domain.key_policy.findings import Answer, Finding, Ver
 from snapshot_dr_provider.domain.key_policy.policy import Policy
 from snapshot_dr_provider.domain.key_policy.rule import Rule
 from snapshot_dr_provider.domain.key_policy.searching import QuestionAnswer
-from snapshot_dr_provider.domain.key_policy.statements import Trust, copy_statements
+from snapshot_dr_provider.domain.key_policy.statements import Document, Trust, copy_statements, describe_statement
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,11 @@ class PolicyCase:
     @property
     def least_privilege(self) -> str:
         """Name the remedy where what the organization may do has to be written anew."""
-        statements = json.dumps(copy_statements(self.trust))
         command = "airflow snapshot-dr policy show kms-b"
-        return f"Let these be the only statements for the organization ({command}): {statements}"
+        statements: tuple[Document, ...] = copy_statements(self.trust)
+        if self.window_managed:
+            command, statements = f"{command}-locked", (describe_statement(self.trust),)
+        return f"Let these be the only statements for the organization ({command}): {json.dumps(statements)}"
 
 
 def _found(rule: Rule, verdict: Verdict, case: PolicyCase, answer: QuestionAnswer, remedy: str) -> Finding:

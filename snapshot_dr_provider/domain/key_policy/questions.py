@@ -32,7 +32,9 @@ USE: Final = (
     "kms:CreateGrant",
 )
 
-COPY: Final = ("kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant")
+DESCRIBE: Final = "kms:DescribeKey"
+
+COPY: Final = (DESCRIBE, "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant")
 """What a copy under a key was seen to need of it. Observed by a third party, not promised (aws 2.2)."""
 
 ADMINISTER: Final = (
@@ -113,8 +115,10 @@ def can_organization_copy(policies: Sequence[Policy], around: Surroundings) -> Q
         for action, verdict in verdicts.items():
             if verdict.answer is wanted:
                 return replace(verdict, why=f"{action}: {verdict.why}")
-    labels = tuple(dict.fromkeys(label for verdict in verdicts.values() for label in verdict.statements))
-    return QuestionAnswer(Answer.YES, labels, "every role of the organization may, through EC2 in this Region")
+    # To look at the key is allowed while it is locked, too: what lets copy is the rest.
+    using = [verdict for action, verdict in verdicts.items() if action != DESCRIBE]
+    labels = tuple(dict.fromkeys(label for verdict in using for label in verdict.statements))
+    return QuestionAnswer(Answer.YES, labels, "every role of the organization may copy, through EC2 in this Region")
 
 
 def can_organization_do(policies: Sequence[Policy], around: Surroundings, action: str) -> QuestionAnswer:

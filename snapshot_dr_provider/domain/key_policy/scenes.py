@@ -170,7 +170,7 @@ class Stage:
         kept = sorted({(places, number in self.around.member_accounts): number for number, places in others}.values())
         groups = self.words.groups(*_ACCOUNT_KEYS) | _each({owner}) | _each(kept)
         found = self._noted(examples(groups, _ACCOUNT, digits))
-        unnamed = [account for account in found.values if account not in named]
+        unnamed = [account for account in found.values if account not in named and account != owner]
         return [*unnamed, *kept]
 
     def _other_organizations(self) -> list[str | None]:

@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from snapshot_dr_provider.cli.demo.world import KMS_B, KMS_C, REGION, Scene, build_scene, settings_of
+from snapshot_dr_provider.cli.demo.world import KMS_B, KMS_C, ORG_A, REGION, Scene, build_scene, settings_of
 from snapshot_dr_provider.sandbox.world import SnapshotSeed
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -70,11 +70,15 @@ def test_single_volume_is_one_to_be_copied() -> None:
 
 
 def test_only_kms_b_trusts_anybody_but_its_owner() -> None:
-    """KMS-A and KMS-C have the default policy; KMS-B admits no other action than those that EBS needs for a copy."""
+    """KMS-A has the default policy and KMS-C one for Account-B alone; KMS-B admits the organization beside it."""
     policies = {key.arn: key.policy for key in scene().world.keys}
-    assert policies.pop(KMS_B) is not None
-    assert policies[KMS_C] is None
+    kms_b, kms_c = policies.pop(KMS_B), policies.pop(KMS_C)
     assert set(policies.values()) == {None}
+    assert kms_b is not None
+    assert kms_c is not None
+    assert [each["Sid"] for each in kms_c["Statement"]] == ["AccountB"]
+    everybody = [each for each in kms_b["Statement"] if each["Principal"] == {"AWS": "*"}]
+    assert {each["Condition"]["StringEquals"]["aws:PrincipalOrgID"] for each in everybody} == {ORG_A}
 
 
 def test_no_principal_may_do_everything() -> None:

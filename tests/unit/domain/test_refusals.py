@@ -1,9 +1,16 @@
-"""Which key is to blame for a call that AWS refused at once."""
+"""Which key is to blame for what AWS refused, and which policy has to allow what."""
 
 import pytest
 
-from snapshot_dr_provider.domain.refusals import KeyEvidence, explain_refused_call
+from snapshot_dr_provider.domain.refusals import (
+    KEY_NOT_ACCESSIBLE,
+    KeyEvidence,
+    explain_failed_copy,
+    explain_refused_call,
+)
 
+ORG_A, DR = "111111111111", "999999999999"
+KMS_A = f"arn:aws:kms:us-east-1:{ORG_A}:key/a0a0a0a0-0000-4000-8000-000000000001"
 KMS_B = "arn:aws:kms:us-east-1:999999999999:key/b0b0b0b0-0000-4000-8000-000000000001"
 KMS_C = "arn:aws:kms:us-east-1:999999999999:key/c0c0c0c0-0000-4000-8000-000000000001"
 WHY = f"could not start copying snap-1: AuthFailure: Not authorized to use key {KMS_C}"
@@ -27,3 +34,38 @@ def test_disabled_key_is_to_be_enabled():
 def test_key_that_the_refusal_does_not_name_is_not_blamed(key):
     """A refusal that names none of the keys, or a key that is not known, blames none."""
     assert explain_refused_call(WHY, key) == ""
+
+
+def test_key_of_another_account_needs_both_policies():
+    """Across accounts both policies are to look at, with the actions of a new key, and the commands that print them."""
+    said = explain_failed_copy(
+        KEY_NOT_ACCESSIBLE, ORG_A, KeyEvidence("KMS-A", KMS_A, works=True), KeyEvidence("KMS-B", KMS_B)
+    )
+    assert said.startswith(f"KMS-B {KMS_B} is to blame")
+    for part in (
+        "both the key policy of KMS-B and the IAM policy of the role that copies in account 111111111111",
+        "both have to allow kms:GenerateDataKeyWithoutPlaintext and kms:CreateGrant",
+        "policy show kms-b and source-role",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("blamed", "actions"),
+    [("KMS-B", "kms:CreateGrant"), ("KMS-C", "kms:GenerateDataKeyWithoutPlaintext and kms:CreateGrant")],
+)
+def test_own_key_needs_the_iam_policy(blamed, actions):
+    """In hop 2 both keys are Account-B's: its role's IAM policy decides, and of KMS-B a copy needs a grant alone."""
+    keys = [KeyEvidence(name, arn, works=name != blamed) for name, arn in (("KMS-B", KMS_B), ("KMS-C", KMS_C))]
+    said = explain_failed_copy(KEY_NOT_ACCESSIBLE, DR, *keys)
+    assert said.startswith(f"{blamed} ")
+    assert f"Look at the IAM policy of the role that copies in account {DR}: it has to allow {actions} on" in said
+    assert "dr-copy-role" in said
+
+
+def test_all_that_may_be_missing_is_named_when_no_key_can_be_ruled_out():
+    """Where neither key worked for anybody, the actions of both are named."""
+    said = explain_failed_copy(KEY_NOT_ACCESSIBLE, ORG_A, KeyEvidence("KMS-A", KMS_A), KeyEvidence("KMS-B", KMS_B))
+    assert said.startswith("Either of two keys: ")
+    for part in (KMS_A, KMS_B, "kms:CreateGrant", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"):
+        assert part in said

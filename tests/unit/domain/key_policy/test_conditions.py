@@ -428,7 +428,7 @@ def test_keys_say_which_operations_carry_them():
     """GrantIsForAWSResource is on three operations only, ViaService on all (aws 2.4, 2.8)."""
     grant, via, paths = find_key(GRANT), find_key("kms:viaservice"), find_key(PATHS)
     assert grant is not None
-    assert grant.operations == {"CreateGrant", "ListGrants", "RevokeGrant"}
+    assert grant.operations == frozenset({"CreateGrant", "ListGrants", "RevokeGrant"})
     assert via is not None
     assert (via.operations, via.many) == (None, False)
     assert paths is not None

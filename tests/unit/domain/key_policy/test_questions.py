@@ -167,6 +167,17 @@ def test_yes_names_who_and_by_which_statement() -> None:
     assert "of no organization" in found.why
 
 
+def test_owner_is_nobody_outside() -> None:
+    """What only the account that owns the key passes, by whatever pattern, lets nobody else in."""
+    for value in (cases.DR, f"{cases.DR[:4]}*"):
+        condition = {"StringLike": {"kms:CallerAccount": value}}
+        denied = cases.deny("kms:*", {"StringNotEquals": {"aws:PrincipalAccount": cases.DR}})
+        policies = policy(cases.ROOT, cases.allow("kms:Decrypt", condition), denied)
+        assert questions.can_anybody_but_owner_use(policies, AROUND).answer is Answer.NO
+    found = questions.can_outside_use(policy(cases.ROOT, *cases.least(None, None)), AROUND)
+    assert cases.DR not in found.why
+
+
 def test_account_that_is_written_out_counts_as_outside_unless_it_is_known() -> None:
     """Naming an account trusts it wherever it belongs; one that is known to be a member is the organization's."""
     policies = policy(cases.ROOT, cases.allow("kms:Decrypt", principal=cases.root_arn(cases.MEMBER)))

@@ -120,8 +120,7 @@ def test_grants_outside_are_named(grantee: str, kind: KeyKind, named: bool) -> N
 
 def test_what_cannot_be_read_is_undecided() -> None:
     """A key whose policies could not be read, or not be understood as a document, is not passed."""
-    for facts in ({"policies": {}, "unread": ("its policies: refused",)}, {"policies": {"default": "{"}}):
-        found = judge(**facts)  # type: ignore[arg-type]  # a table of arguments
+    for found in (judge(policies={}, unread=("its policies: refused",)), judge("{")):
         assert found["KP001"].verdict is Verdict.UNDECIDED
 
 

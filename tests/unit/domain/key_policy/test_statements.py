@@ -112,7 +112,7 @@ def test_condition_of_grants_stands_with_grants_alone(document):
 
 def test_three_statements_allow_all_that_a_copy_needs():
     """Each action of a copy is in one of the three statements, and none beside them."""
-    allowed = []
+    allowed: list[str] = []
     for statement in copy_statements(TRUST):
         actions = statement["Action"]
         allowed += [actions] if isinstance(actions, str) else actions
