@@ -8,13 +8,14 @@ Wiring only. What is copied, from where and under which keys is in the settings 
 from __future__ import annotations
 
 import pendulum
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, XComArg
 
-from snapshot_dr_provider.operators.audit import AuditRunOperator
+from snapshot_dr_provider.operators.audit_key_policies import AuditKeyPoliciesOperator
 from snapshot_dr_provider.operators.list_routes import ListRoutesOperator
+from snapshot_dr_provider.operators.lock_down_kms_b import LockDownKmsBOperator
+from snapshot_dr_provider.operators.open_kms_b_window import OpenKmsBWindowOperator
 from snapshot_dr_provider.stage import RUN_OPTIONS
-from snapshot_dr_provider.task_groups.account import RETRY, STAGES, account
+from snapshot_dr_provider.task_groups.account import OPEN_WINDOW, RETRY, STAGES, account
 
 with DAG(
     dag_id="snapshot_dr",
@@ -54,11 +55,13 @@ with DAG(
     },
 ) as dag:
     list_routes = ListRoutesOperator(task_id="list_routes")
-    # Key policies are not managed by this DAG yet: the window of KMS-B neither opens nor closes.
-    open_window = EmptyOperator(task_id="open_kms_b_window").as_setup()
+    # Around the group, never in it: there, clearing one account would open every window and close one.
+    open_window = OpenKmsBWindowOperator(task_id=OPEN_WINDOW, routes_from=list_routes.task_id)
     accounts = account.partial(options=XComArg(list_routes, RUN_OPTIONS)).expand(route=list_routes.output)
-    lock_down = EmptyOperator(task_id="lock_down_kms_b").as_teardown(setups=open_window)
-    audit = AuditRunOperator(
+    lock_down = LockDownKmsBOperator(task_id="lock_down_kms_b", routes_from=list_routes.task_id).as_teardown(
+        setups=open_window
+    )
+    audit = AuditKeyPoliciesOperator(
         task_id="audit",
         routes_from=list_routes.task_id,
         plan_task=STAGES[0],

@@ -21,8 +21,8 @@ def get_provider_info() -> dict[str, object]:
         "integrations": _integrations(),
         "operators": _modules("operators", _OPERATORS),
         "sensors": _modules("sensors", {_EBS: ("snapshot_completed",)}),
-        "triggers": _modules("triggers", {_EBS: ("snapshot_copies", "snapshot_completed")}),
-        "hooks": _modules("hooks", {_EBS: ("ebs",), _ORGANIZATIONS: ("organizations",), _KMS: ("kms",)}),
+        "triggers": _modules("triggers", {_EBS: ("snapshot_copies", "snapshot_completed"), _KMS: ("moment",)}),
+        "hooks": _modules("hooks", {_EBS: ("ebs",), _ORGANIZATIONS: ("organizations",), _KMS: ("key_policies",)}),
         "extra-links": ["snapshot_dr_provider.links.snapshots.SnapshotCopiesLink"],
         "config": _config(),
         "cli": ["snapshot_dr_provider.cli.definition.get_cli_commands"],
@@ -30,8 +30,9 @@ def get_provider_info() -> dict[str, object]:
 
 
 _OPERATORS = {
-    _EBS: ("copy_snapshot_to_kms_b", "rotate_to_kms_c", "plan_copies", "delete_kms_b", "audit"),
+    _EBS: ("copy_snapshot_to_kms_b", "rotate_to_kms_c", "plan_copies", "delete_kms_b"),
     _ORGANIZATIONS: ("list_routes",),
+    _KMS: ("open_kms_b_window", "lock_down_kms_b", "audit_key_policies"),
 }
 
 

@@ -18,6 +18,9 @@ from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
 RECORDS: Final = "records"
 FAILURES: Final = "failures"
 RUN_OPTIONS: Final = "run_options"
+WINDOWS: Final = "windows"
+KMS_B_COPIES: Final = "kms_b_copies"
+"""What the last stage of an account tells the audit of the KMS-B copies that are left, which only Org-A can see."""
 
 ROUTE_FIELDS: Final = (
     "dr_account_id",

@@ -36,6 +36,8 @@ def _isolate_environment(home: Path) -> None:
         # dag.test() serialises a DAG only if it lies in the configured folder (airflow 5).
         AIRFLOW__CORE__DAGS_FOLDER=str(CHECKOUT / "dags"),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        # Tests publish a DAG with other retries and put it back at once; by default Airflow takes one a half minute.
+        AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL="0",
         AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
     )
 

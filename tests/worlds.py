@@ -46,12 +46,17 @@ EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 def example_policy(name: str, region: str = REGION) -> dict[str, Any]:
     """Read one of the policies that the docs tell people to use, so that every test runs under exactly these."""
     text = (EXAMPLES / f"{name}.json").read_text(encoding="utf-8")
-    document: dict[str, Any] = json.loads(text.replace("us-east-1", region))
+    document: dict[str, Any] = json.loads(text.replace("o-exampleorga1", ORG_A).replace("us-east-1", region))
     return document
 
 
 COPY_POLICY = example_policy("source-role-policy")
 DR_POLICY = example_policy("dr-role-policy")
+
+KEY_ADMIN = User(
+    DR, "key-admin", "AKIAKEYADMIN00000000", "secret-of-key-admin", (example_policy("dr-key-admin-role-policy"),)
+)
+"""Who writes the key policy of KMS-B, and can do nothing else."""
 
 
 def account_id(number: int) -> str:
@@ -72,6 +77,20 @@ def kms_a_id(account: str) -> str:
 def org_policy(region: str = REGION) -> dict[str, Any]:
     """Read the key policy of KMS-B: the DR account, and the organization through EC2 in one Region (aws 2.7)."""
     return example_policy("kms-b-key-policy", region)
+
+
+def rendered_policy(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Render a policy as ``airflow snapshot-dr policy show`` does from a settings file with that content."""
+    # Not above: it imports Airflow and the AWS SDK, which most who use these worlds do without.
+    from snapshot_dr_provider.cli.policy.documents import Choices, render
+    from snapshot_dr_provider.settings import Settings
+
+    return render(name, Settings.model_validate(settings), Choices())
+
+
+def locked_policy(region: str = REGION) -> dict[str, Any]:
+    """Read the policy of a KMS-B that only a window opens: the DR account's, and DescribeKey for the organization."""
+    return example_policy("kms-b-locked-key-policy", region)
 
 
 def source(
@@ -134,16 +153,22 @@ def world(
     *,
     seeds: Sequence[SnapshotSeed] | None = None,
     regions: Sequence[str] = (REGION,),
+    locked: bool = False,
     **behaviour: Any,
 ) -> World:
-    """Build an organization with some accounts, each with the same number of snapshots of DAY."""
+    """
+    Build an organization with some accounts, each with the same number of snapshots of DAY.
+
+    :param locked: whether the organization can use KMS-B in a window only.
+    """
+    kms_b_policy = locked_policy if locked else org_policy
     ids = [account_id(number) for number in range(1, accounts + 1)]
     if seeds is None:
         seeds = [source(account, number) for account in ids for number in range(1, snapshots + 1)]
     members = (Account(TOOLING, "tooling"), *(Account(i, f"team-{n}") for n, i in enumerate(ids, 1)))
     keys = [Key(account, region, kms_a_id(account)) for account in ids for region in regions]
     for region in regions:
-        keys += [Key(DR, region, KMS_B_ID, policy=org_policy(region)), Key(DR, region, KMS_C_ID)]
+        keys += [Key(DR, region, KMS_B_ID, policy=kms_b_policy(region)), Key(DR, region, KMS_C_ID)]
     return World(
         organizations=(
             Organization(ORG_A, TOOLING, members),
@@ -157,6 +182,7 @@ def world(
             User(TOOLING, "airflow", "AKIATOOLING000000000", "secret-of-tooling", (ALLOW_ALL,)),
             User(DR, "airflow", "AKIADR00000000000000", "secret-of-dr", (DR_POLICY,)),
             RESTORE,
+            KEY_ADMIN,
         ),
         keys=tuple(keys),
         snapshots=tuple(seeds),
@@ -179,10 +205,20 @@ def settings(world: World, **changes: Any) -> dict[str, Any]:
     }
 
 
+def managed_window(**tuning: Any) -> dict[str, Any]:
+    """Write the settings under which each run opens KMS-B and locks it, with waits as short as a sandbox allows."""
+    dr_account = {"account_id": DR, "aws_conn_id": "aws_dr", "key_admin_aws_conn_id": "aws_dr_key_admin"}
+    fast = {"settle_seconds": 0.5, "poll_seconds": 0.1, "first_fire_seconds": 0, "max_attempts": 2}
+    waits = {"policy_settle_seconds": 0.2, "lock_down_wait_seconds": 0}
+    return {"kms_b_window": "per_run", "dr_account": dr_account, "tuning": {**fast, **waits, **tuning}}
+
+
 def connections(world: World) -> Mapping[str, str]:
     """Write the Airflow connections that go with a world, as environment variables."""
     names = {"aws_tooling": TOOLING, "aws_dr": DR}
     users = {name: next(user for user in world.users if user.account_id == i) for name, i in names.items()}
+    if KEY_ADMIN in world.users:
+        users["aws_dr_key_admin"] = KEY_ADMIN
     return {
         f"AIRFLOW_CONN_{name.upper()}": f"aws://{user.access_key_id}:{user.secret_access_key}@/"
         for name, user in users.items()

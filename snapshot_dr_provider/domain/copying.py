@@ -71,6 +71,8 @@ class Limits:
     :param settle: how long reads may lag behind; nothing is repeated sooner after an answer that was lost.
     :param wait_until: when sources that are still not ready are given up, UTC.
     :param wait_for_completion: whether a source is finished when its copy is completed, or already when it is started.
+    :param start_until: when what has not been started is given up, UTC; ``None`` where starts have no end.
+    :param why_not_later: what ends then, and what to do.
     """
 
     kms_key_arns: frozenset[str]
@@ -78,6 +80,12 @@ class Limits:
     settle: timedelta
     wait_until: datetime
     wait_for_completion: bool = True
+    start_until: datetime | None = None
+    why_not_later: str = ""
+
+    def is_too_late_at(self, now: datetime) -> bool:
+        """Whether nothing may be started any more."""
+        return self.start_until is not None and now >= self.start_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +225,8 @@ def _judge(
     failure = _judge_attempts(request.source_snapshot_id, seen, memory, limits)
     if failure:
         return failure
+    if limits.is_too_late_at(now) and now >= _clear_from(request.source_snapshot_id, seen, memory, limits):
+        return Failure(request.source_snapshot_id, limits.why_not_later)
     if now < _not_before(request.source_snapshot_id, seen, memory, limits):
         return "await"
     return _judge_readiness(request, memory, limits, now)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, differences, is_verified, size_of
 from snapshot_dr_provider.domain.lineage import Stage, copies_by_source
 from snapshot_dr_provider.domain.planning import newest_kms_b_copies
 from snapshot_dr_provider.domain.routes import Retention
 from snapshot_dr_provider.domain.snapshots import Snapshot
+
+KEPT: Final = "kept for the next copy"
+"""Why a copy stays that ``kms_b_retention`` keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,7 @@ def plan_retirement(
     for source, copies in copies_by_source(kms_b_copies, owner_id=kms_b.owner_id, stage=Stage.KMS_B).items():
         for copy in copies:
             reason = _reason_to_keep(copy, successors.get(source, ()), kms_b, kms_c)
-            reason = (
-                reason or verdicts.get(source, "") or ("kept for the next copy" if copy.snapshot_id in stays else "")
-            )
+            reason = reason or verdicts.get(source, "") or (KEPT if copy.snapshot_id in stays else "")
             if copy.state == "error":
                 delete.append((copy, "a failed copy"))
             elif reason:

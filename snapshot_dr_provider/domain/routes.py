@@ -8,6 +8,7 @@ from typing import Literal
 
 Scope = Literal["every", "newest_per_volume"]
 Retention = Literal["none", "newest_per_volume"]
+WindowMode = Literal["unmanaged", "per_run"]
 
 
 @dataclass(frozen=True, slots=True)

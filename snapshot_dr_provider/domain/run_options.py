@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from snapshot_dr_provider.domain.planning import NO_LOOKBACK, Selection, TagFilters
-from snapshot_dr_provider.domain.routes import Retention, Scope
+from snapshot_dr_provider.domain.routes import Retention, Scope, WindowMode
 from snapshot_dr_provider.exceptions import ConfigurationError
 
 BACKFILL: Final = "backfill"
@@ -35,6 +35,11 @@ class RunOptions:
     :param first_fire_seconds: how long a deferred task waits at least, against a race of Airflow (airflow 5).
     :param copy_slots: copies in flight at once in one account and destination Region (aws 3.1).
     :param copy_slots_by_region: exceptions from it, as pairs of a destination Region and a number.
+    :param organization_id: of the source accounts, to which KMS-B is opened.
+    :param copy_role_name: role, with its path, by which all accounts are entered; ``None`` when it is not the same.
+    :param key_admin_conn_id: Airflow connection that may write the policy of KMS-B; empty where nothing writes it.
+    :param key_admin_role_arn: role to assume with it.
+    :param policy_settle_seconds: how long a key policy that was written is waited for.
     """
 
     interval_start: datetime
@@ -54,6 +59,14 @@ class RunOptions:
     first_fire_seconds: float = 15.0
     copy_slots: int = 20
     copy_slots_by_region: tuple[tuple[str, int], ...] = ()
+    organization_id: str = ""
+    copy_role_name: str | None = None
+    kms_b_window: WindowMode = "unmanaged"
+    kms_b_window_hours: float = 6.0
+    key_admin_conn_id: str = ""
+    key_admin_role_arn: str | None = None
+    policy_settle_seconds: float = 60.0
+    lock_down_wait_seconds: float = 900.0
 
     def __post_init__(self) -> None:
         if self.interval_start.tzinfo is None or self.interval_end.tzinfo is None:

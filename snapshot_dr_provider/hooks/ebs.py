@@ -186,6 +186,49 @@ class EbsSnapshotHook(AccountHook):
                 yield from map(read_snapshot, page["Snapshots"])
 
 
+class SnapshotAuditHook(EbsSnapshotHook):
+    """Read who may have the account's copies. It changes nothing, and its role needs no right to."""
+
+    permissions: ClassVar[tuple[str, ...]] = (
+        "ec2:DescribeSnapshots",
+        "ec2:DescribeSnapshotAttribute",
+        "ec2:GetSnapshotBlockPublicAccessState",
+    )
+
+    def copies(self, stage: Stage) -> list[Snapshot]:
+        """Read whatever of the account bears the tag of our copies of one stage, in any state."""
+        filters = write_filters({f"tag:{STAGE}": [stage.value]})
+        return list(self._describe(f"list {stage.value} copies", OwnerIds=["self"], Filters=filters))
+
+    def public_copies(self, stage: Stage) -> frozenset[str]:
+        """Name those of :meth:`copies` that everybody may use; all of them take one listing."""
+        filters = write_filters({f"tag:{STAGE}": [stage.value]})
+        found = self._describe(
+            f"list public {stage.value} copies", OwnerIds=["self"], RestorableByUserIds=["all"], Filters=filters
+        )
+        return frozenset(snapshot.snapshot_id for snapshot in found)
+
+    def shared_with(self, snapshot_id: str) -> tuple[str, ...]:
+        """
+        Name the accounts that may use a snapshot, with ``all`` for everybody: one call for each snapshot.
+
+        A snapshot that is gone is shared with nobody.
+        """
+        try:
+            with self.asking(f"read with whom {snapshot_id} is shared") as client:
+                answer = client.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
+        except NotFoundError:
+            return ()
+        permissions = answer.get("CreateVolumePermissions", ())
+        return tuple(each.get("UserId") or each.get("Group", "") for each in permissions)
+
+    def public_access(self) -> str:
+        """Read what block public access is set to: ``block-all-sharing``, ``block-new-sharing`` or ``unblocked``."""
+        with self.asking("read the state of block public access") as client:
+            state: str = client.get_snapshot_block_public_access_state()["State"]
+            return state
+
+
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
     """Cut ids into lists that fit one filter."""
     rest = iter(ids)

@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from snapshot_dr_provider._compat import AirflowException, AwsBaseOperator, Context, aws_template_fields
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize
-from snapshot_dr_provider.domain.lineage import Stage, lineage_of
-from snapshot_dr_provider.domain.retirement import Retirement, plan_retirement
+from snapshot_dr_provider.domain.key_policy.snapshot_facts import state_kms_b_copy, write_kms_b_copies
+from snapshot_dr_provider.domain.lineage import SOURCE_REGION, Stage, lineage_of
+from snapshot_dr_provider.domain.retirement import KEPT, Retirement, plan_retirement
 from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import AwsError, SnapshotDrError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
-from snapshot_dr_provider.stage import ROUTE_FIELDS, RouteStage, fail_for
+from snapshot_dr_provider.stage import KMS_B_COPIES, ROUTE_FIELDS, RouteStage, fail_for
 from snapshot_dr_provider.triggers.orders import accepted_keys
 
 REPORT: Final = "report"
@@ -29,7 +30,8 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
 
     Also removes those that earlier runs have left, and failed copies of ours. A wanted source without a verified
     KMS-C copy makes the task fail, and its KMS-B copy stays. Leaves XCom ``report``: ``{"verified": [source id],
-    "kms_b_left": {copy id: why}}``.
+    "kms_b_left": {copy id: why}}``, and ``kms_b_copies``, what the audit has to know of each copy that is left: only
+    this account sees it.
 
     :param options: ``kms_b_retention`` is used: ``none``, or ``newest_per_volume``, under which the newest KMS-B copy
         of each volume stays, so that the next copy can be incremental (aws 4.4).
@@ -52,19 +54,20 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         hooks = self._hooks(route)
         self._link(context, route, Stage.KMS_B)
         try:
-            retirement, stuck = self._retire(hooks, sources)
+            retirement, stuck, left = self._retire(hooks, sources)
         except SnapshotDrError as error:
             fail_for(error)
         self._report(context, retirement, stuck)
+        self._tell_audit(context, retirement, left)
         self._leave(
             context, {s: size for s, size in sources.items() if s in retirement.verified}, retirement.unverified
         )
         if stuck or retirement.busy:
             raise AirflowException(_unfinished(retirement, stuck))
 
-    def _plan(self, hooks: RouteHooks, sources: Mapping[str, SourceSize]) -> Retirement:
+    def _plan(self, hooks: RouteHooks, sources: Mapping[str, SourceSize], observed: Sequence[Snapshot]) -> Retirement:
         route = hooks.route
-        kms_b_copies = [c for c in hooks.kms_b().copies_from(route.account_id, Stage.KMS_B) if self._is_from(c, hooks)]
+        kms_b_copies = [copy for copy in observed if self._is_from(copy, hooks)]
         lineages = (lineage_of(copy, owner_id=route.account_id) for copy in kms_b_copies)
         known = sources.keys() | {lineage.source_snapshot_id for lineage in lineages if lineage is not None}
         return plan_retirement(
@@ -80,17 +83,32 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         lineage = lineage_of(copy, owner_id=hooks.route.account_id)
         return lineage is not None and lineage.source_region == hooks.route.source_region
 
-    def _retire(self, hooks: RouteHooks, sources: Mapping[str, SourceSize]) -> tuple[Retirement, dict[str, str]]:
-        """Delete what may go, verifying again before each batch; answer why some could not be deleted, by copy."""
-        retirement = self._plan(hooks, sources)
+    def _retire(
+        self, hooks: RouteHooks, sources: Mapping[str, SourceSize]
+    ) -> tuple[Retirement, dict[str, str], list[Snapshot]]:
+        """
+        Delete what may go, verifying again before each batch.
+
+        :returns: the last decision, why some could not be deleted, by copy, and all that is left with our tags.
+        """
+        observed = self._observe(hooks)
+        retirement = self._plan(hooks, sources, observed)
         tried: set[str] = set()
         stuck: dict[str, str] = {}
         while batch := [(copy, why) for copy, why in retirement.delete if copy.snapshot_id not in tried][:BATCH]:
             stuck |= self._delete(hooks.kms_b(), batch)
             tried |= {copy.snapshot_id for copy, _ in batch}
             if len(batch) == BATCH:
-                retirement = self._plan(hooks, sources)
-        return retirement, stuck
+                observed = self._observe(hooks)
+                retirement = self._plan(hooks, sources, observed)
+        gone = tried - stuck.keys()
+        return retirement, stuck, [copy for copy in observed if copy.snapshot_id not in gone]
+
+    def _observe(self, hooks: RouteHooks) -> list[Snapshot]:
+        """Read what bears the tags of a KMS-B copy from this route, whether it is one or not."""
+        route = hooks.route
+        tagged = hooks.kms_b().copies_from(route.account_id, Stage.KMS_B)
+        return [copy for copy in tagged if copy.tags.get(SOURCE_REGION) == route.source_region]
 
     def _delete(self, hook: EbsSnapshotHook, batch: Sequence[tuple[Snapshot, str]]) -> dict[str, str]:
         stuck: dict[str, str] = {}
@@ -107,6 +125,11 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         for copy_id, why in left.items():
             self.log.info("KMS-B copy %s stays: %s", copy_id, why)
         context["ti"].xcom_push(key=REPORT, value={"verified": sorted(retirement.verified), "kms_b_left": left})
+
+    def _tell_audit(self, context: Context, retirement: Retirement, left: Sequence[Snapshot]) -> None:
+        kept = {copy_id for copy_id, why in retirement.keep.items() if why == KEPT}
+        told = write_kms_b_copies(state_kms_b_copy(copy, kept=copy.snapshot_id in kept) for copy in left)
+        context["ti"].xcom_push(key=KMS_B_COPIES, value=told)
 
 
 def _unfinished(retirement: Retirement, stuck: Mapping[str, str]) -> str:

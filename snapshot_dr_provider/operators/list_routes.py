@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -57,6 +58,7 @@ class ListRoutesOperator(BaseOperator):
             params = read_params(context["params"])
             options = _options_of(_facts_of(context), params, settings)
             routes = settings.routes(_asked_for(self._accounts_of(settings), params.accounts))
+            options = replace(options, copy_role_name=_common_role(routes))
             _refuse_more_than(conf.getint("core", "max_map_length", fallback=1024), len(routes))
         except SnapshotDrError as error:
             fail_for(error)
@@ -133,6 +135,12 @@ def _facts_of(context: Context) -> RunFacts:
     return RunFacts(run.run_type.value, run.run_after, (start, end) if start and end else None)
 
 
+def _common_role(routes: tuple[Route, ...]) -> str | None:
+    """Name the role by which all routes enter their accounts, if it is the same for all."""
+    names = {route.source_role_arn and route.source_role_arn.split(":role/")[1] for route in routes}
+    return names.pop() if len(names) == 1 else None
+
+
 def _options_of(run: RunFacts, params: RunParams, settings: Settings) -> RunOptions:
     period = period_of_run(run, params, timedelta(days=settings.lookback_days))
     slots = {region: destination.copy_slots for region, destination in settings.destinations.items()}
@@ -155,4 +163,11 @@ def _options_of(run: RunFacts, params: RunParams, settings: Settings) -> RunOpti
         # A reader that does not ask for its Region stays below the quota everywhere.
         copy_slots=min(slots.values()),
         copy_slots_by_region=tuple(sorted(slots.items())),
+        organization_id=settings.organization_id,
+        kms_b_window=settings.kms_b_window,
+        kms_b_window_hours=settings.kms_b_window_hours,
+        key_admin_conn_id=settings.dr_account.key_admin_aws_conn_id or "",
+        key_admin_role_arn=settings.dr_account.key_admin_role_arn,
+        policy_settle_seconds=settings.tuning.policy_settle_seconds,
+        lock_down_wait_seconds=settings.tuning.lock_down_wait_seconds,
     )

@@ -15,6 +15,9 @@ from snapshot_dr_provider.sensors.snapshot_completed import SnapshotCompletedSen
 
 ACCOUNT: Final = "account"
 
+OPEN_WINDOW: Final = "open_kms_b_window"
+"""Id of the task outside the group that opens KMS-B, where each run does."""
+
 STAGES: Final = tuple(
     f"{ACCOUNT}.{name}"
     for name in ("plan", "copy_to_kms_b", "kms_b_completed", "rotate_to_kms_c", "kms_c_completed", "delete_kms_b")
@@ -45,7 +48,9 @@ def account(route: dict[str, Any], options: dict[str, Any]) -> None:
     plan, copied, at_b, rotated, at_c, _ = STAGES
     (
         PlanCopiesOperator(task_id="plan", **the_same)
-        >> CopySnapshotToKmsBOperator(task_id="copy_to_kms_b", records_from=plan, deferrable=True, **later)
+        >> CopySnapshotToKmsBOperator(
+            task_id="copy_to_kms_b", records_from=plan, window_from=OPEN_WINDOW, deferrable=True, **later
+        )
         >> SnapshotCompletedSensor(
             task_id="kms_b_completed", stage="kms-b", records_from=copied, deferrable=True, **later
         )

@@ -13,14 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from snapshot_dr_provider.domain.copying import CopyRequest, Failure, Limits, Memory, Round, plan_round
+from snapshot_dr_provider.domain.copying import (
+    FIRST_REFUSALS_FORGIVEN,
+    CopyRequest,
+    Failure,
+    Limits,
+    Memory,
+    Round,
+    plan_round,
+)
 from snapshot_dr_provider.domain.lineage import SOURCE_SNAPSHOT_ID
+from snapshot_dr_provider.domain.refusals import KEY_NOT_ACCESSIBLE
 from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import AmbiguousAnswerError, AwsError, ServiceError, ThrottledError
 from snapshot_dr_provider.triggers.clock import Clock
 from snapshot_dr_provider.triggers.desk import CopyDesk
 from snapshot_dr_provider.triggers.supplies import Supply
 from snapshot_dr_provider.triggers.threads import in_thread
+from snapshot_dr_provider.triggers.window_keeper import WindowKeeper
 
 MAX_PREPARED_AT_ONCE: Final = 40
 """Snapshots shared in one round; ModifySnapshotAttribute refills at 5 a second (aws 3.4)."""
@@ -44,14 +54,25 @@ class CopyEngine:
 
     :param desk: of the account and Region that receive the copies; shared with other engines.
     :param memory: what an earlier look of this try has found out.
+    :param keeper: of the window that the key is open in; ``None`` where it is open all the time.
     """
 
-    def __init__(self, desk: CopyDesk, supply: Supply, limits: Limits, clock: Clock, memory: Memory) -> None:
+    def __init__(
+        self,
+        desk: CopyDesk,
+        supply: Supply,
+        limits: Limits,
+        clock: Clock,
+        memory: Memory,
+        *,
+        keeper: WindowKeeper | None = None,
+    ) -> None:
         self._desk = desk
         self._supply = supply
         self._limits = limits
         self._clock = clock
         self._memory = memory
+        self._keeper = keeper
         self._outcome = Outcome()
         self._requests: dict[str, CopyRequest] = {}
         self._completed: frozenset[str] = frozenset()
@@ -93,6 +114,7 @@ class CopyEngine:
 
     def _plan(self, sources: Sequence[str], copies: Copies) -> Round:
         self._learn(copies)
+        self._excuse(copies)
         requests = [self._requests[source] for source in sources]
         return plan_round(requests, copies, self._memory, self._limits, self._clock.now())
 
@@ -113,6 +135,22 @@ class CopyEngine:
         self._memory = replace(self._memory, started=started, unclear=unclear)
         done = {source for source, found in copies.items() if any(copy.state == "completed" for copy in found)}
         self._completed = self._completed - copies.keys() | done
+
+    @property
+    def _is_lenient(self) -> bool:
+        """Whether the window may not have taken effect everywhere yet, so that no refusal counts for good (aws 9.4)."""
+        return self._keeper is not None and self._clock.now() < self._keeper.lenient_until
+
+    def _excuse(self, copies: Copies) -> None:
+        """Take copies that failed for want of the key like first refusals, as long as the window is that young."""
+        if not self._is_lenient:
+            return
+        for source, found in copies.items():
+            failed = [copy for copy in found if KEY_NOT_ACCESSIBLE in (copy.state_message or "")]
+            ids = {copy.snapshot_id for copy in failed if copy.state == "error"} - self._memory.earlier_errors
+            if ids:
+                self._memory = replace(self._memory, earlier_errors=self._memory.earlier_errors | ids)
+                self._refused(source, f"{', '.join(sorted(ids))} failed with {failed[-1].state_message!r}")
 
     async def _survey(self, sources: Sequence[str], copies: Copies) -> None:
         """Read what the sources are like: all of them once, and again those that are not ready or have failed since."""
@@ -181,7 +219,7 @@ class CopyEngine:
     async def _start(self, requests: Sequence[CopyRequest]) -> int:
         """Look up once more what is about to be started, then start as much as there are slots; answer how much."""
         next_ones = requests[: self._desk.free_slots]
-        if not next_ones:
+        if not next_ones or not await self._may_start():
             return 0
         sources = [request.source_snapshot_id for request in next_ones]
         try:
@@ -191,6 +229,9 @@ class CopyEngine:
             return 0
         plan = self._plan(sources, fresh)
         return sum(await asyncio.gather(*(self._start_one(request) for request in plan.start)))
+
+    async def _may_start(self) -> bool:
+        return self._keeper is None or await self._keeper.may_start()
 
     async def _start_one(self, request: CopyRequest) -> bool:
         """Start one copy; answer whether it was."""
@@ -211,9 +252,11 @@ class CopyEngine:
                 return True
         return False
 
-    def _refused(self, source: str, error: AwsError) -> None:
+    def _refused(self, source: str, error: AwsError | str) -> None:
         log.warning("%s", error)
         times = self._memory.refused.get(source, (0,))[0] + 1
+        if self._is_lenient:
+            times = min(times, FIRST_REFUSALS_FORGIVEN)
         refused = {**self._memory.refused, source: (times, self._clock.now(), str(error))}
         self._memory = replace(self._memory, refused=refused)
 

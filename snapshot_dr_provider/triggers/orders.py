@@ -17,6 +17,7 @@ from snapshot_dr_provider.triggers.clock import Clock
 from snapshot_dr_provider.triggers.copy_engine import CopyEngine, Outcome
 from snapshot_dr_provider.triggers.desk import CopyDesk, shared_desk
 from snapshot_dr_provider.triggers.supplies import SharedKmsBCopies, SourceSnapshots, Supply
+from snapshot_dr_provider.triggers.window_keeper import WindowOrder, shared_keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class CopyOrder:
     :param run: id of the DAG run, for the lineage.
     :param wait_until: when sources that are not ready are given up, UTC.
     :param earlier_errors: ids of copies that had ended before this try: those that failed do not count as attempts.
+    :param window: the window in which the key may be used; ``None`` where it may all the time.
     """
 
     stage: Stage
@@ -64,6 +66,7 @@ class CopyOrder:
     wait_until: datetime
     options: CopyOptions = CopyOptions()
     earlier_errors: tuple[str, ...] = ()
+    window: WindowOrder | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Write the order as JSON primitives."""
@@ -75,6 +78,7 @@ class CopyOrder:
             "wait_until": self.wait_until.isoformat(),
             "options": asdict(self.options),
             "earlier_errors": list(self.earlier_errors),
+            "window": self.window.to_json() if self.window else None,
         }
 
     @classmethod
@@ -88,6 +92,7 @@ class CopyOrder:
             wait_until=datetime.fromisoformat(value["wait_until"]),
             options=CopyOptions.from_json(value["options"]),
             earlier_errors=tuple(value["earlier_errors"]),
+            window=WindowOrder.from_json(value["window"]) if value.get("window") else None,
         )
 
 
@@ -116,9 +121,12 @@ async def fulfil(order: CopyOrder, hooks: RouteHooks, clock: Clock, random: Rand
         settle=settle,
         wait_until=order.wait_until,
         wait_for_completion=order.options.wait_for_completion,
+        start_until=order.window.window.last_start if order.window else None,
+        why_not_later=order.window.why_not_later if order.window else "",
     )
     memory = Memory(earlier_errors=frozenset(order.earlier_errors))
-    return await CopyEngine(desk, _supply(order, hooks), limits, clock, memory).run(order.sources)
+    keeper = shared_keeper(order.window, hooks.client_arguments, clock) if order.window else None
+    return await CopyEngine(desk, _supply(order, hooks), limits, clock, memory, keeper=keeper).run(order.sources)
 
 
 def accepted_keys(stage: Stage, route: Route) -> frozenset[str]:

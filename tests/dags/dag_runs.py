@@ -101,12 +101,19 @@ class InlineAirflow:
         self._numbers = count(1)
 
     def forget(self) -> None:
-        """Remove all runs, so that any day can be run again, and what was planned for their tasks."""
+        """
+        Remove all runs, so that any day can be run again, and what was planned for their tasks.
+
+        The DAG is published again: ``dag.test()`` of another DAG writes the whole folder to the database, with the
+        retries that the files have.
+        """
         self.before.clear()
         self.marked_by_hand.clear()
         with create_session() as session:
             for run in session.scalars(select(DagRun).where(DagRun.dag_id == DAG_ID)):
                 session.delete(run)
+        # Only now: a version of the DAG that no run has is replaced, any other gets a successor.
+        self._publish()
 
     def trigger(self, at: datetime, **conf: Any) -> Run:
         """Run the DAG as somebody who triggers it by hand at that time with that configuration."""

@@ -117,20 +117,27 @@ def test_account_without_snapshots_is_green(deployment: Deployment) -> None:
 
 
 def test_rotated_key_copies_nothing_again_if_listed(deployment: Deployment) -> None:
-    """After KMS-C was replaced, copies under the former key count where it is listed, and only there."""
+    """After KMS-C was replaced, copies under the former key count where it is listed; else the audit names them."""
     new = Key(worlds.DR, worlds.REGION, "c0c0c0c0-0000-4000-8000-000000000002")
-    world = worlds.world(1, 1, copy_seconds=0.3)
-    deployment.start(replace(world, keys=(*world.keys, new)))
-    assert deployment.run_day().is_green
     former = worlds.kms_arn(worlds.DR, worlds.KMS_C_ID)
     keys = {"kms_b": worlds.kms_arn(worlds.DR, worlds.KMS_B_ID), "kms_c": new.arn}
+    world = worlds.world(1, 1, copy_seconds=0.3)
+    added = worlds.rendered_policy("dr-copy-role", worlds.settings(world, destinations={worlds.REGION: keys}))
+    users = [
+        replace(each, policies=(*each.policies, added)) if each.policies == (worlds.DR_POLICY,) else each
+        for each in world.users
+    ]
+    deployment.start(replace(world, keys=(*world.keys, new), users=tuple(users)))
+    assert deployment.run_day().is_green
 
     deployment.configure(destinations={worlds.REGION: {**keys, "former_kms_c": [former]}})
     assert deployment.run_day().is_green
     assert [copy["kms_key_arn"] for copy in deployment.left("kms-c")] == [former]
 
     deployment.configure(destinations={worlds.REGION: keys})
-    assert deployment.run_day().is_green
+    run = deployment.run_day()
+    assert run.red == {"audit"}
+    assert "KP106" in run.errors["audit"]
     assert [copy["kms_key_arn"] for copy in deployment.left("kms-c")] == [former, new.arn]
     assert deployment.left("kms-b") == []
 

@@ -231,6 +231,7 @@ SETTINGS: dict[str, Any] = {
     "accounts": {"static": [{"account_id": PROD[1], "name": "one"}, {"account_id": PROD[0], "name": "zero"}]},
     "source_connection": {"aws_conn_id": "tooling", "role_name": "SnapshotDr"},
 }
+KEY_ADMIN = f"arn:aws:iam::{DR}:role/SnapshotDrKeyAdmin"
 BY_ORGANIZATION = {"accounts": {"organizations": {"aws_conn_id": "lister"}}}
 
 
@@ -404,7 +405,17 @@ class TestOptions:
             },
             kms_b_retention="newest_per_volume",
             source_timeout_hours=6,
-            tuning={"settle_seconds": 1, "poll_seconds": 2, "first_fire_seconds": 0, "max_attempts": 5},
+            kms_b_window="per_run",
+            kms_b_window_hours=2,
+            dr_account=SETTINGS["dr_account"] | {"key_admin_aws_conn_id": "admin", "key_admin_role_arn": KEY_ADMIN},
+            tuning={
+                "settle_seconds": 1,
+                "poll_seconds": 2,
+                "first_fire_seconds": 0,
+                "max_attempts": 5,
+                "policy_settle_seconds": 3,
+                "lock_down_wait_seconds": 4,
+            },
         )
         assert run.options == RunOptions(
             interval_start=MIDNIGHT,
@@ -424,4 +435,20 @@ class TestOptions:
             max_attempts=5,
             copy_slots=7,
             copy_slots_by_region=(("us-east-1", 7),),
+            organization_id=SETTINGS["organization_id"],
+            copy_role_name="SnapshotDr",
+            kms_b_window="per_run",
+            kms_b_window_hours=2,
+            key_admin_conn_id="admin",
+            key_admin_role_arn=KEY_ADMIN,
+            policy_settle_seconds=3,
+            lock_down_wait_seconds=4,
         )
+
+    def test_role_that_the_accounts_do_not_share_is_left_open(self, run):
+        """Where an account has an entrance of its own, the window cannot be for one role alone."""
+        accounts = [{"account_id": f"{number}" * 12, "name": f"team-{number}"} for number in (1, 2)]
+        run.list(accounts={"static": accounts})
+        assert run.options.copy_role_name == "SnapshotDr"
+        run.list(accounts={"static": [accounts[0], {**accounts[1], "aws_conn_id": "aws_own"}]})
+        assert run.options.copy_role_name is None

@@ -383,6 +383,29 @@ def test_a_copy_is_trusted_to_be_the_only_one_after_twice_the_lag(copies, later,
     assert (only_copy(copies, LIMITS.kms_key_arns, SETTLE, now) is not None) is found
 
 
+# The end of the window
+
+
+ENDING = replace(LIMITS, start_until=NOW, why_not_later="the window ends; clear this task")
+
+
+@pytest.mark.parametrize("request_", [READY, PENDING, UNPREPARED], ids=lambda r: r.readiness)
+def test_what_is_not_started_in_time_is_given_up(request_):
+    """From the last start on, a source of which nothing was started is given up, and not a moment before."""
+    made = decide(request_, limits=ENDING)
+    assert why(made) == "the window ends; clear this task"
+    assert what(decide(request_, limits=ENDING, now=NOW - timedelta(seconds=1))) != "give up"
+
+
+def test_what_was_started_in_time_is_awaited():
+    """After the last start copies in flight are awaited, seen or not, and completed ones taken."""
+    assert what(decide(READY, copy(state="pending"), limits=ENDING)) == "await"
+    assert what(decide(READY, copy(), limits=ENDING)) == "finish"
+    for memory in (Memory(started={"snap-1": ("snap-b1", NOW)}), Memory(unclear={"snap-1": NOW})):
+        assert what(decide(READY, memory=memory, limits=ENDING)) == "await"
+        assert what(decide(READY, memory=memory, limits=ENDING, now=NOW + SETTLE)) == "give up"
+
+
 def _apply(
     made: Round, copies: Sequence[Snapshot], memory: Memory, requests: Mapping[str, CopyRequest], now: datetime
 ) -> tuple[list[Snapshot], Memory, dict[str, CopyRequest]]:
