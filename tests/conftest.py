@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,10 @@ _isolate_environment(_HOME)
 def pytest_unconfigure() -> None:
     """Remove the worker's AIRFLOW_HOME."""
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+# Everywhere what hypothesis does by itself where CI is set: the same examples each time, and no test that times itself.
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
