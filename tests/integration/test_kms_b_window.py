@@ -243,7 +243,8 @@ def test_wait_for_the_policy_holds_no_worker(place):
     task = TaskInstance()
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute({"ti": task, "run_id": RUN})
-    assert deferred.value.trigger.moment.timestamp() == pytest.approx(datetime.now(UTC).timestamp() + 30, abs=10)
+    moment = datetime.fromisoformat(deferred.value.trigger.moment)
+    assert moment.timestamp() == pytest.approx(datetime.now(UTC).timestamp() + 30, abs=10)
     assert "windows" not in task.pushed
     state = state_of(deferred)
     getattr(operator, deferred.value.method_name)({"ti": task, "run_id": RUN}, event=None, **state)
