@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -181,6 +182,6 @@ class KeyWindowOperator(BaseOperator):
         moment = SystemClock().now() + timedelta(seconds=max(seconds, options.first_fire_seconds))
         self.defer(trigger=MomentTrigger(moment.isoformat()), method_name=self.resume.__name__, kwargs=state)
 
+    @abstractmethod
     def resume(self, context: Context, event: Any = None, **state: Any) -> Any:
         """Go on after a pause."""
-        raise NotImplementedError
