@@ -35,7 +35,7 @@ from snapshot_dr_provider.operators.run_outcome import RunOutcome, RunTasks
 from snapshot_dr_provider.settings import Settings, configured_settings_path, load_settings
 from snapshot_dr_provider.settings.names import partition_of
 from snapshot_dr_provider.stage import fail_for
-from snapshot_dr_provider.triggers.clock import SystemClock
+from snapshot_dr_provider.triggers.clock import current_clock
 
 RETURN_VALUE: Final = "return_value"
 
@@ -108,7 +108,7 @@ class AuditKeyPoliciesOperator(BaseOperator):
         :raises AirflowFailException: for findings that the audit fails on.
         :raises AirflowException: for what may pass, such as throttling; it is left to retries.
         """
-        now = SystemClock().now()
+        now = current_clock().now()
         outcome = self._outcome(context)
         try:
             settings, findings = self._settings()

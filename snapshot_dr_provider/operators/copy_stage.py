@@ -21,7 +21,7 @@ from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
 from snapshot_dr_provider.operators.diagnosis import explain_failures
 from snapshot_dr_provider.stage import ROUTE_FIELDS, RouteStage, fail_for, raise_for_event
-from snapshot_dr_provider.triggers.clock import SystemClock
+from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.orders import CopyOptions, CopyOrder, accepted_keys, fulfil, write_outcome
 from snapshot_dr_provider.triggers.snapshot_copies import SnapshotCopiesTrigger
 
@@ -83,7 +83,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
     def _copy_now(self, order: CopyOrder, route: Route) -> Mapping[str, Mapping[str, str]]:
         """Copy in this process; the failures by source, as in the trigger's event."""
         try:
-            outcome = asyncio.run(fulfil(order, self._hooks(route), SystemClock(), SystemRandom()))
+            outcome = asyncio.run(fulfil(order, self._hooks(route), current_clock(), SystemRandom()))
         except SnapshotDrError as error:
             fail_for(error)
         failures: Mapping[str, Mapping[str, str]] = write_outcome(outcome)["failures"]
@@ -100,7 +100,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
             route=route,
             sources=tuple(to_do),
             run=str(context["run_id"]),
-            wait_until=SystemClock().now() + patience,
+            wait_until=current_clock().now() + patience,
             options=CopyOptions.from_json({**options, "wait_for_completion": self.wait_for_completion}),
             earlier_errors=tuple(c.snapshot_id for found in to_do.values() for c in found if c.state != "pending"),
         )
@@ -124,7 +124,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
     def _is_done(self, copies: Sequence[Snapshot], route: Route) -> bool:
         """Whether a source has its one copy and nothing beside it that would have to be removed."""
         settle = timedelta(seconds=CopyOptions.from_json(self.options or {}).settle_seconds)
-        only_one = only_copy(copies, accepted_keys(self.stage, route), settle, SystemClock().now())
+        only_one = only_copy(copies, accepted_keys(self.stage, route), settle, current_clock().now())
         return only_one is not None and len(copies) == 1
 
     @abstractmethod

@@ -24,7 +24,7 @@ from snapshot_dr_provider.domain.run_options import RunOptions
 from snapshot_dr_provider.exceptions import KeyPolicyError
 from snapshot_dr_provider.hooks.key_policies import DEFAULT, KeyAdministrationHook, key_administration
 from snapshot_dr_provider.stage import RUN_OPTIONS
-from snapshot_dr_provider.triggers.clock import SystemClock
+from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.moment import MomentTrigger
 
 PREVIOUS_POLICIES: Final = "previous_policies"
@@ -177,9 +177,9 @@ class KeyWindowOperator(BaseOperator):
         :param state: what :meth:`resume` is called with after a longer one.
         """
         if seconds <= SHORT_SECONDS or not self.deferrable:
-            asyncio.run(SystemClock().sleep(seconds))
+            asyncio.run(current_clock().sleep(seconds))
             return
-        moment = SystemClock().now() + timedelta(seconds=max(seconds, options.first_fire_seconds))
+        moment = current_clock().now() + timedelta(seconds=max(seconds, options.first_fire_seconds))
         self.defer(trigger=MomentTrigger(moment.isoformat()), method_name=self.resume.__name__, kwargs=state)
 
     @abstractmethod

@@ -24,7 +24,7 @@ from snapshot_dr_provider.operators.key_window import (
     open_doors,
 )
 from snapshot_dr_provider.stage import MAX_NAMED, fail_for
-from snapshot_dr_provider.triggers.clock import SystemClock
+from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.threads import in_thread
 
 LOCK_DOWN: Final = "lock_down"
@@ -60,7 +60,7 @@ class LockDownKmsBOperator(KeyWindowOperator):
         """
         job = self._job(context)
         if job is not None:
-            self._wait(context, job, SystemClock().now() + timedelta(seconds=job.options.lock_down_wait_seconds))
+            self._wait(context, job, current_clock().now() + timedelta(seconds=job.options.lock_down_wait_seconds))
 
     def resume(self, context: Context, event: Any = None, **state: Any) -> None:
         """Go on with waiting or with locking after a pause."""
@@ -74,7 +74,7 @@ class LockDownKmsBOperator(KeyWindowOperator):
 
     def _wait(self, context: Context, job: WindowJob, until: datetime) -> None:
         in_flight, unseen = asyncio.run(_copies_in_flight(job))
-        while in_flight and SystemClock().now() < until:
+        while in_flight and current_clock().now() < until:
             self.log.info("%d KMS-B copies of this run are in flight, such as %s", len(in_flight), in_flight[0])
             self._pause(4 * job.options.poll_seconds, job.options, until=until.isoformat())
             in_flight, unseen = asyncio.run(_copies_in_flight(job))
@@ -99,7 +99,7 @@ class LockDownKmsBOperator(KeyWindowOperator):
                 elif writes > MAX_WRITES:
                     raise AirflowException(_back(before))
                 self._pause(job.options.policy_settle_seconds, job.options, writes=writes)
-            problems = open_doors(keys, SystemClock().now())
+            problems = open_doors(keys, current_clock().now())
         except SnapshotDrError as error:
             fail_for(error)
         if problems:
@@ -114,7 +114,7 @@ def _close(job: WindowJob, keys: Iterable[KmsB]) -> dict[str, str]:
     :returns: the policies, as they were, that had to be changed for it.
     :raises SnapshotDrError: of the first key that could not be locked.
     """
-    now = SystemClock().now()
+    now = current_clock().now()
     changed: dict[str, str] = {}
     errors: list[SnapshotDrError] = []
     for key in keys:

@@ -19,7 +19,7 @@ from snapshot_dr_provider.operators.key_window import (
     open_doors,
 )
 from snapshot_dr_provider.stage import WINDOWS, fail_for
-from snapshot_dr_provider.triggers.clock import SystemClock
+from snapshot_dr_provider.triggers.clock import current_clock
 
 
 class OpenKmsBWindowOperator(KeyWindowOperator):
@@ -50,7 +50,7 @@ class OpenKmsBWindowOperator(KeyWindowOperator):
         job = self._job(context)
         if job is None:
             return
-        now = SystemClock().now()
+        now = current_clock().now()
         end = (now + timedelta(hours=job.options.kms_b_window_hours)).replace(microsecond=0)
         keys = job.kms_b_keys()
         try:
@@ -96,7 +96,7 @@ class OpenKmsBWindowOperator(KeyWindowOperator):
         """Close again what was opened: the teardown of a setup that has failed is not run (airflow 3)."""
         for key in keys:
             try:
-                key.revise(partial(close_windows, terms=key.terms, run=job.run, now=SystemClock().now()))
+                key.revise(partial(close_windows, terms=key.terms, run=job.run, now=current_clock().now()))
             except SnapshotDrError as error:
                 self.log.warning("%s; a window that was opened ends by itself at %s", error, end)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from snapshot_dr_provider.triggers.clock import SystemClock
+from snapshot_dr_provider.triggers.clock import current_clock
 
 
 class MomentTrigger(BaseTrigger):
@@ -30,6 +30,6 @@ class MomentTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
-        clock = SystemClock()
+        clock = current_clock()
         await clock.sleep(max(0.0, (datetime.fromisoformat(self.moment) - clock.now()).total_seconds()))
         yield TriggerEvent(self.moment)

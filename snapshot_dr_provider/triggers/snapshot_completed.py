@@ -14,7 +14,7 @@ from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import ServiceError, SnapshotDrError, ThrottledError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.route import RouteHooks
-from snapshot_dr_provider.triggers.clock import Clock, SystemClock
+from snapshot_dr_provider.triggers.clock import Clock, current_clock
 from snapshot_dr_provider.triggers.orders import write_error
 from snapshot_dr_provider.triggers.snapshot_copies import SharedHooks
 from snapshot_dr_provider.triggers.threads import in_thread
@@ -66,7 +66,7 @@ class SnapshotCompletedTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
-        clock = SystemClock()
+        clock = current_clock()
         not_before = clock.now() + timedelta(seconds=self.first_fire_seconds)
         try:
             await self._wait(clock)

@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.route import RouteHooks
-from snapshot_dr_provider.triggers.clock import SystemClock
+from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.orders import CopyOrder, fulfil, write_error, write_outcome
 
 
@@ -77,7 +77,7 @@ class SnapshotCopiesTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Copy, and fire once."""
-        clock = SystemClock()
+        clock = current_clock()
         order = CopyOrder.from_json(self.order)
         not_before = clock.now() + timedelta(seconds=order.options.first_fire_seconds)
         with SharedHooks() as make:
