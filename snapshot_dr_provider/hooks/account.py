@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, cached_property
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
 from threading import RLock
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, SessionFactory
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-from botocore.loaders import Loader, create_loader
+from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
 
 from snapshot_dr_provider._compat import AirflowNotFoundException
 from snapshot_dr_provider.exceptions import ConnectionMissingError, WrongAccountError
+from snapshot_dr_provider.hooks.clients import shared_client, shared_loader, signed_by
 from snapshot_dr_provider.hooks.errors import translated
 
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
+    from botocore.session import Session
 
-@cache
-def _shared_loader() -> Loader:
-    """Load each service model once in a process."""
-    return create_loader()
+MAX_CONNECTIONS: Final = 32
+"""Connections that a client keeps open; all accounts use the same one."""
+
+ONCE: Final = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Hold credentials, and the account that STS says they belong to."""
+
+    account_id: str
+    credentials: Credentials
+
+
+class _SessionFactory(SessionFactory):  # type: ignore[misc, valid-type]  # a class that Airflow's configuration names
+    """Sign in as the amazon provider does, and remember whose role was assumed."""
+
+    assumed_role_arn = ""
+
+    def _create_basic_session(self, session_kwargs: dict[str, Any]) -> Any:
+        session = super()._create_basic_session(session_kwargs)
+        session._session.register_component("data_loader", shared_loader())  # noqa: SLF001  # boto3 gives it no name
+        return session
+
+    def _assume_role(self, sts_client: Any) -> Any:
+        answer = super()._assume_role(sts_client)
+        self.assumed_role_arn = answer["AssumedRoleUser"]["Arn"]
+        return answer
 
 
 class AccountHook(AwsBaseHook):
@@ -80,19 +112,6 @@ class AccountHook(AwsBaseHook):
             wrapper.role_arn, wrapper.assume_role_method = self.role_arn, "assume_role"
         return wrapper
 
-    @cached_property
-    def _session(self) -> Any:
-        session = super().get_session(region_name=self.region_name)
-        # The models of the services make up nearly all of a client: 30 MB for EC2's, once and not for each account.
-        session._session.register_component("data_loader", _shared_loader())  # noqa: SLF001  # boto3 gives it no name
-        return session
-
-    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:  # noqa: FBT001, FBT002  # inherited signature
-        """Share one session, and so one AssumeRole, between the clients of this hook."""
-        if deferrable or region_name not in (None, self.region_name):
-            return super().get_session(region_name=region_name, deferrable=deferrable)
-        return self._session
-
     @property
     def _who(self) -> str:
         return f"account {self.expected_account_id}" if self.expected_account_id else "AWS"
@@ -100,42 +119,90 @@ class AccountHook(AwsBaseHook):
     @property
     def client(self) -> Any:
         """
-        Give the client, opened once STS has named the expected account.
+        Give the client, once STS has named the expected account. It can be used within :meth:`asking` only.
 
         :raises WrongAccountError: when the credentials belong to another account.
         :raises AccessDeniedError: when they are unknown, expired or may not assume the role.
         """
+        self._checked_identity()
+        return self._client()
+
+    def _checked_identity(self) -> Identity:
+        # Several threads may use one hook: it signs in once.
         with self._opening:
-            return self._checked_client
+            return self._identity
 
     @cached_property
-    def _checked_client(self) -> Any:
+    def _identity(self) -> Identity:
         with translated(f"sign in with connection {self.aws_conn_id!r}{self._as_role}"):
-            account_id = self.account_id if self.expected_account_id else None
-            client = self.get_conn()
-        if account_id != self.expected_account_id:
+            identity = self._sign_in()
+        if self.expected_account_id and identity.account_id != self.expected_account_id:
             msg = (
-                f"connection {self.aws_conn_id!r}{self._as_role} has credentials of account {account_id}, but account "
-                f"{self.expected_account_id} was expected. Nothing was read or changed. Correct the connection."
+                f"connection {self.aws_conn_id!r}{self._as_role} has credentials of account {identity.account_id}, but "
+                f"account {self.expected_account_id} was expected. Nothing was read or changed. Correct the connection."
             )
             raise WrongAccountError(msg)
-        return client
+        return identity
+
+    def _sign_in(self) -> Identity:
+        """Get credentials as the connection says, and their account: by AssumeRole's answer, or by asking STS."""
+        factory = _SessionFactory(conn=self.conn_config, region_name=self.region_name, config=self.config)
+        credentials = factory.create_session().get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        if factory.assumed_role_arn:
+            return Identity(factory.assumed_role_arn.split(":")[4], credentials)
+        with signed_by(credentials):
+            return Identity(self._client_of("sts").get_caller_identity()["Account"], credentials)
+
+    def _client(self, *, once: bool = False) -> Any:
+        return self._client_of(self._resolve_service_name(is_resource_type=False), once=once)
+
+    def _client_of(self, service: str, *, once: bool = False) -> Any:
+        """Give the client of a service that all hooks with the same configuration share."""
+        endpoint = self.conn_config.get_service_endpoint_url(service)
+
+        def make(session: Session) -> Any:
+            # A copy: the SDK writes into what it is given.
+            config = Config(max_pool_connections=MAX_CONNECTIONS).merge(deepcopy(self.config))
+            return session.create_client(
+                service,
+                region_name=self.region_name,
+                endpoint_url=endpoint,
+                config=self._get_config(config.merge(ONCE) if once else config),
+                verify=self.verify,
+            )
+
+        return shared_client((service, str(endpoint), str(once), *self._configuration), make)
+
+    @cached_property
+    def _configuration(self) -> tuple[str, ...]:
+        """Say in what the clients of two hooks may differ."""
+        options = {name: value for name, value in vars(self.config).items() if not name.startswith("_")}
+        endpoints = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")}
+        return (
+            str(self.region_name),
+            str(self.verify),
+            repr(sorted(options.items())),
+            repr(sorted(endpoints.items())),
+        )
 
     @property
     def _as_role(self) -> str:
         return f" as {self.role_arn}" if self.role_arn else ""
 
     @contextmanager
-    def asking(self, what: str, *, changes_something: bool = False) -> Iterator[Any]:
+    def asking(self, what: str, *, changes_something: bool = False, once: bool = False) -> Iterator[Any]:
         """
-        Give the client for one request, with the SDK's errors translated.
+        Give the client for one request, with the SDK's errors translated; nothing may be yielded out of the block.
 
         :param what: the request in words that can follow "could not".
         :param changes_something: whether a missing answer leaves open if it took effect.
+        :param once: whether the SDK sends the request one single time, whatever becomes of it.
         """
-        client = self.client
-        with translated(f"{what} {self.where}", changes_something=changes_something):
-            yield client
+        identity = self._checked_identity()
+        with translated(f"{what} {self.where}", changes_something=changes_something), signed_by(identity.credentials):
+            yield self._client(once=once)
 
     @property
     def where(self) -> str:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from itertools import islice
 from typing import Any, ClassVar, Final
-
-from botocore.config import Config
 
 from snapshot_dr_provider.domain.lineage import (
     SOURCE_ACCOUNT,
@@ -21,7 +18,6 @@ from snapshot_dr_provider.domain.lineage import (
 from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import NotFoundError
 from snapshot_dr_provider.hooks.account import AccountHook
-from snapshot_dr_provider.hooks.errors import translated
 from snapshot_dr_provider.hooks.wire import read_snapshot, write_filters, write_tags
 
 MAX_FILTER_VALUES: Final = 200
@@ -50,9 +46,9 @@ class EbsSnapshotHook(AccountHook):
     def __init__(self, aws_conn_id: str, **kwargs: Any) -> None:
         super().__init__(aws_conn_id, **{**kwargs, "client_type": "ec2"})
 
-    def own_snapshots(self) -> Iterator[Snapshot]:
+    def own_snapshots(self) -> list[Snapshot]:
         """Read all snapshots that the account owns here."""
-        yield from self._describe("list its snapshots", OwnerIds=["self"])
+        return self._describe("list its snapshots", OwnerIds=["self"])
 
     def own_snapshots_by_id(self, snapshot_ids: Iterable[str]) -> dict[str, Snapshot]:
         """Read some of the account's own snapshots; those that are gone are missing from the answer."""
@@ -79,12 +75,12 @@ class EbsSnapshotHook(AccountHook):
     def copies_from(self, source_account: str, stage: Stage) -> list[Snapshot]:
         """Read all of the account's copies of one stage whose sources lie in one account, by their lineage tags."""
         filters = {f"tag:{STAGE}": [stage.value], f"tag:{SOURCE_ACCOUNT}": [source_account]}
-        return list(self._describe(f"list {stage.value} copies", OwnerIds=["self"], Filters=write_filters(filters)))
+        return self._describe(f"list {stage.value} copies", OwnerIds=["self"], Filters=write_filters(filters))
 
     def pending_snapshots(self) -> list[Snapshot]:
         """Read what is being created or copied in the account, by whomever."""
-        return list(
-            self._describe("list pending snapshots", OwnerIds=["self"], Filters=write_filters({"status": ["pending"]}))
+        return self._describe(
+            "list pending snapshots", OwnerIds=["self"], Filters=write_filters({"status": ["pending"]})
         )
 
     def visible_from(self, owner_id: str, snapshot_ids: Iterable[str]) -> frozenset[str]:
@@ -113,8 +109,7 @@ class EbsSnapshotHook(AccountHook):
         :raises QuotaExceededError: when all slots are taken.
         :raises AmbiguousAnswerError: when it is not known whether a copy was started.
         """
-        client = self.copy_client
-        with translated(f"start copying {source_snapshot_id} {self.where}", changes_something=True):
+        with self.asking(f"start copying {source_snapshot_id}", changes_something=True, once=True) as client:
             answer = client.copy_snapshot(
                 SourceSnapshotId=source_snapshot_id,
                 SourceRegion=source_region,
@@ -135,17 +130,6 @@ class EbsSnapshotHook(AccountHook):
             self.where,
         )
         return copy_id
-
-    @property
-    def copy_client(self) -> Any:
-        """Give a client for the same account that sends each request once."""
-        with self._opening:
-            return self._checked_client and self._unrepeating_client
-
-    @cached_property
-    def _unrepeating_client(self) -> Any:
-        once = Config(retries={"total_max_attempts": 1, "mode": "standard"})
-        return self.get_client_type(config=self.config.merge(once))
 
     def share(self, snapshot_id: str, with_account_id: str) -> None:
         """
@@ -176,14 +160,14 @@ class EbsSnapshotHook(AccountHook):
         else:
             self.log.info("deleted %s (%s) %s", snapshot_id, why, self.where)
 
-    def _describe(self, what: str, **query: Any) -> Iterator[Snapshot]:
+    def _describe(self, what: str, **query: Any) -> list[Snapshot]:
         with self.asking(what) as client:
             pages = client.get_paginator("describe_snapshots").paginate(
                 **query, PaginationConfig={"PageSize": PAGE_SIZE}
             )
-            for page in pages:
-                self.log.debug("read %d snapshots to %s %s", len(page["Snapshots"]), what, self.where)
-                yield from map(read_snapshot, page["Snapshots"])
+            found = [read_snapshot(snapshot) for page in pages for snapshot in page["Snapshots"]]
+        self.log.debug("read %d snapshots to %s %s", len(found), what, self.where)
+        return found
 
 
 class SnapshotAuditHook(EbsSnapshotHook):
@@ -198,7 +182,7 @@ class SnapshotAuditHook(EbsSnapshotHook):
     def copies(self, stage: Stage) -> list[Snapshot]:
         """Read whatever of the account bears the tag of our copies of one stage, in any state."""
         filters = write_filters({f"tag:{STAGE}": [stage.value]})
-        return list(self._describe(f"list {stage.value} copies", OwnerIds=["self"], Filters=filters))
+        return self._describe(f"list {stage.value} copies", OwnerIds=["self"], Filters=filters)
 
     def public_copies(self, stage: Stage) -> frozenset[str]:
         """Name those of :meth:`copies` that everybody may use; all of them take one listing."""

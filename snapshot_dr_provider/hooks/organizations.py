@@ -82,13 +82,13 @@ class OrganizationsHook(AccountHook):
             units = self._pages("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=parent)
             waiting.extend(unit["Id"] for unit in units)
 
-    def _pages(self, operation: str, member: str, **arguments: str) -> Iterator[Mapping[str, Any]]:
+    def _pages(self, operation: str, member: str, **arguments: str) -> list[Mapping[str, Any]]:
         """Read all pages: AWS gives 20 entries at a time, and sometimes an empty page before the last one."""
         of_parent = f" of {arguments['ParentId']}" if arguments else ""
         what = f"{operation.replace('_', ' ').removesuffix(' for parent')}{of_parent}"
         with self.asking(what) as client:
-            for page in client.get_paginator(operation).paginate(**arguments):
-                yield from page[member]
+            pages = client.get_paginator(operation).paginate(**arguments)
+            return [entry for page in pages for entry in page[member]]
 
     def _warn_of(self, listed: Mapping[str, Account], excluded: frozenset[str], dr_account_id: str) -> None:
         unknown = sorted(excluded - listed.keys())

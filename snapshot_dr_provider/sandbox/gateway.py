@@ -1,10 +1,7 @@
 """Receive every request: authenticate it, apply faults, route it, log it."""
 
-import io
 import json
 import re
-import socket
-import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,10 +16,8 @@ from snapshot_dr_provider.sandbox.access.principals import Principal, UnknownCre
 from snapshot_dr_provider.sandbox.control import Control
 from snapshot_dr_provider.sandbox.ec2.calls import Call
 from snapshot_dr_provider.sandbox.faults import Fault
+from snapshot_dr_provider.sandbox.serving import CONNECTION, Environ, as_wsgi, cut
 from snapshot_dr_provider.sandbox.simulation import Simulation
-
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
 
 #: The services that the sandbox answers for; EC2 itself, the others through moto.
 SERVICES = ("ec2", "events", "kms", "organizations", "sqs", "sts")
@@ -36,7 +31,6 @@ _THROTTLED = {
 }
 _FORBIDDEN = frozenset({"AuthFailure", "UnauthorizedOperation", "AccessDenied", "ExpiredToken", "InvalidClientTokenId"})
 _CODE = re.compile(r'<Code>([^<]+)</Code>|"__type":\s*"(?:[^"]*#)?([^"]+)"')
-_CUT = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +45,32 @@ class _Request:
 
 
 class Gateway:
-    """Be the WSGI application of a sandbox."""
+    """Be the application of a sandbox's server."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._control = Control(simulation)
         self._moto = DomainDispatcherApplication(create_backend_app)
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, body: bytes) -> Answer:
         """Answer one request."""
-        path = environ.get("PATH_INFO", "")
-        body = _read_body(environ)
+        path = environ["PATH_INFO"]
         if path.startswith("/sandbox/"):
-            answer = self._control.answer(path.removeprefix("/sandbox/"), body)
-            return _send(answer, start_response)
+            return self._control.answer(path.removeprefix("/sandbox/"), body)
         request = self._parse(environ, body)
         if request is None:
             error = ApiError("MissingAuthenticationToken", "The sandbox answers signed requests of its services.", 403)
-            return _send(render("sts", error), start_response)
+            return render("sts", error)
         try:
             principal = authentication.authenticate(self._simulation.authority, environ)
         except UnknownCredentials as error:
             answer = authentication.refusal(request.service, error)
             self._record(request, "", answer)
-            return _send(answer, start_response)
+            return answer
         self._simulation.tick()
-        return self._serve(environ, start_response, request, principal)
+        return self._serve(environ, body, request, principal)
 
-    def _serve(
-        self, environ: Environ, start_response: StartResponse, request: _Request, principal: Principal
-    ) -> Iterable[bytes]:
+    def _serve(self, environ: Environ, body: bytes, request: _Request, principal: Principal) -> Answer:
         """Apply the faults that are due around the call itself."""
         faults = self._simulation.faults.take(request.service, request.action, principal.account_id)
         for delay in faults:
@@ -92,21 +82,23 @@ class Gateway:
             answer = render(request.service, _injected_error(request.service, fault))
         elif kind == "reset_before":
             self._record(request, principal.account_id, None)
-            return _cut(environ)
+            cut(environ[CONNECTION])
         else:
             copy_failure = (fault.message or "Internal error") if fault and kind == "copy_error" else None
-            answer = self._route(environ, request, principal, copy_failure)
+            answer = self._route(environ, body, request, principal, copy_failure)
         self._simulation.tick()
         if kind == "lost_answer":
             self._record(request, principal.account_id, None)
-            return _cut(environ)
+            cut(environ[CONNECTION])
         self._record(request, principal.account_id, answer)
-        return _send(answer, start_response)
+        return answer
 
-    def _route(self, environ: Environ, request: _Request, principal: Principal, copy_failure: str | None) -> Answer:
+    def _route(
+        self, environ: Environ, body: bytes, request: _Request, principal: Principal, copy_failure: str | None
+    ) -> Answer:
         if request.service != "ec2":
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = principal.account_id
-            return _call_application(self._moto, environ)
+            return _call_application(self._moto, as_wsgi(environ, body))
         simulation = self._simulation
         call = Call(
             action=request.action,
@@ -158,13 +150,6 @@ def _injected_error(service: str, fault: Fault) -> ApiError:
     return ApiError(code, fault.message or "Injected by the sandbox", 403 if code in _FORBIDDEN else 400)
 
 
-def _read_body(environ: Environ) -> bytes:
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    body: bytes = environ["wsgi.input"].read(length) if length else b""
-    environ["wsgi.input"] = io.BytesIO(body)
-    return body
-
-
 def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
         data = json.loads(body or b"{}")
@@ -190,20 +175,3 @@ def _call_application(application: Callable[..., Iterable[bytes]], environ: Envi
 
     body = b"".join(application(environ, start_response))
     return collected["status"], collected["headers"], body.decode("utf-8")
-
-
-def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-    status, headers, body = answer
-    content = body.encode("utf-8")
-    kept = [(name, str(value)) for name, value in headers.items() if name.lower() not in ("content-length", "status")]
-    start_response(f"{status} {'OK' if status < 400 else 'Error'}", [*kept, ("Content-Length", str(len(content)))])
-    return [content]
-
-
-def _cut(environ: Environ) -> Iterable[bytes]:
-    """Reset the connection. Closing it alone would leave the client waiting for its time-out (moto 5)."""
-    connection: socket.socket = environ["werkzeug.socket"]
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CUT)
-    connection.shutdown(socket.SHUT_RD)
-    connection.close()
-    raise ConnectionResetError("connection cut by an injected fault")

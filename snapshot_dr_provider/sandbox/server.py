@@ -3,28 +3,16 @@
 import os
 import threading
 from types import TracebackType
-from typing import Any, Self
-
-from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import BaseWSGIServer, make_server
+from typing import Self
 
 from snapshot_dr_provider.sandbox import access
 from snapshot_dr_provider.sandbox.client import SandboxControl
 from snapshot_dr_provider.sandbox.gateway import Gateway
+from snapshot_dr_provider.sandbox.serving import Server
 from snapshot_dr_provider.sandbox.simulation import Simulation
 from snapshot_dr_provider.sandbox.world import World
 
 _only_one = threading.Lock()
-
-
-class _Handler(MotoRequestHandler):
-    """Serve requests without a line of log each: the call log of the control API has them all."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing."""
-
-    def log_error(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-        """Log nothing: cut connections are injected faults or clients that went away."""
 
 
 class Sandbox:
@@ -36,7 +24,7 @@ class Sandbox:
     def __init__(self, world: World | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.world = world or World.example()
         self._host, self._port = host, port
-        self._server: BaseWSGIServer | None = None
+        self._server: Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -69,9 +57,7 @@ class Sandbox:
         try:
             simulation = Simulation(self.world)
             access.install(simulation.authority)
-            self._server = make_server(
-                self._host, self._port, Gateway(simulation), threaded=True, request_handler=_Handler
-            )
+            self._server = Server((self._host, self._port), Gateway(simulation))
         except BaseException:
             access.uninstall()
             _only_one.release()
