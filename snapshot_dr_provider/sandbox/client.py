@@ -27,7 +27,8 @@ class SandboxControl:
     """
 
     def __init__(self, endpoint_url: str) -> None:
-        self._base = f"{endpoint_url.rstrip('/')}/sandbox/"
+        self.endpoint_url = endpoint_url.rstrip("/")
+        self._base = f"{self.endpoint_url}/sandbox/"
         # The sandbox is on loopback, where the proxy of the environment has no business.
         self._opener = build_opener(ProxyHandler({}))
 
@@ -106,15 +107,28 @@ class SandboxControl:
         return list(self._call("faults"))
 
     def calls(self) -> dict[str, Any]:
-        """Return ``{"by_action": {"ec2:CopySnapshot": n}, "by_account": {account_id: {action: n}}}``."""
+        """Return ``{"by_action": {"ec2:CopySnapshot": n}, "by_account": {account_id: {action: n}}, "refusals": ...}``.
+
+        ``refusals`` counts the errors that were answered: ``{"ec2:CopySnapshot ResourceLimitExceeded": n}``.
+        """
         return dict(self._call("calls"))
 
     def peak_in_flight(self) -> dict[str, int]:
         """Return the greatest number of copies in flight at once, by ``account/region``."""
         return dict(self._call("peak_in_flight"))
 
+    def timeline(self) -> dict[str, list[tuple[float, int]]]:
+        """Return the copies in flight over time, by ``account/region``.
+
+        Each entry has the seconds since the start on the sandbox clock, and the number from then on.
+        """
+        return {place: [(at, number) for at, number in each] for place, each in self._call("timeline").items()}
+
     def log(self, since: int = 0) -> list[dict[str, Any]]:
-        """Return the calls after number *since*, in order; status 0 is a connection that was cut."""
+        """Return the calls after number *since*, in order; status 0 is a connection that was cut.
+
+        The log keeps the latest ``Behaviour.log_size`` calls.
+        """
         return list(self._call("log", since=since))
 
     def snapshots(self, account_id: str | None = None, region: str | None = None) -> list[dict[str, Any]]:

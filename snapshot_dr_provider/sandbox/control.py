@@ -13,6 +13,7 @@ from typing import Any
 from snapshot_dr_provider.sandbox.access.errors import Answer
 from snapshot_dr_provider.sandbox.decoding import decode, encode
 from snapshot_dr_provider.sandbox.ec2 import seeding
+from snapshot_dr_provider.sandbox.ec2.slots import Slots
 from snapshot_dr_provider.sandbox.faults import Fault
 from snapshot_dr_provider.sandbox.simulation import Simulation
 from snapshot_dr_provider.sandbox.world import (
@@ -47,7 +48,8 @@ class Control:
             "clear_faults": simulation.faults.clear,
             "faults": lambda: [asdict(fault) for fault in simulation.faults.all()],
             "calls": simulation.counters.calls,
-            "peak_in_flight": lambda: dict(simulation.store.peak_in_flight),
+            "peak_in_flight": lambda: self._slots().peaks(),
+            "timeline": lambda: self._slots().timeline(),
             "log": simulation.counters.log,
             "snapshots": self._snapshots,
             "events": self._events,
@@ -102,6 +104,10 @@ class Control:
         store = self._simulation.store
         with store.lock:
             store.behaviour = _decode(Behaviour, {**encode(store.behaviour), **settings})
+
+    def _slots(self) -> Slots:
+        self._simulation.tick()
+        return self._simulation.store.slots
 
     def _snapshots(self, account_id: str | None = None, region: str | None = None) -> list[dict[str, Any]]:
         self._simulation.tick()

@@ -1,8 +1,9 @@
 """Tell EventBridge what happened to snapshots, and remember what was told (aws 6)."""
 
+import heapq
 import json
 import logging
-from collections import deque
+import threading
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from moto.events.models import events_backends
 from moto.sqs.models import sqs_backends
 
 from snapshot_dr_provider.sandbox.ec2.model import Snapshot
+from snapshot_dr_provider.sandbox.ec2.throughput import Transfer
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +30,16 @@ class Notifications:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[datetime, dict[str, Any]]] = deque()
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[datetime, int, dict[str, Any]]] = []
+        self._number = 0
         self._delivered: list[dict[str, Any]] = []
 
     def clear(self) -> None:
         """Forget all events."""
-        self._waiting.clear()
-        self._delivered.clear()
+        with self._lock:
+            self._waiting.clear()
+            self._delivered.clear()
 
     def snapshot_ended(self, snapshot: Snapshot) -> None:
         """Announce the end of a creation or a copy to the account that made it (aws 6.2, 6.4)."""
@@ -52,7 +57,8 @@ class Notifications:
         }
         if snapshot.is_copy:
             detail["incremental"] = "true" if snapshot.incremental else "false"
-            detail["transferType"] = "time-based" if snapshot.completion_duration_minutes else "standard"
+            detail["transferType"] = snapshot.transfer_type
+            detail.update(_duration(snapshot.transfer) if snapshot.transfer else {})
         self._announce(snapshot.owner_id, snapshot.region, at, snapshot.id, detail)
 
     def snapshot_shared(self, snapshot: Snapshot, account_id: str, at: datetime) -> None:
@@ -75,15 +81,13 @@ class Notifications:
 
     def deliver(self, now: datetime) -> None:
         """Deliver the events whose time has come. Call it without holding the store's lock."""
-        for _ in range(len(self._waiting)):
-            try:
-                due, event = self._waiting.popleft()
-            except IndexError:  # Another request delivers at the same time.
-                return
-            if due > now:
-                self._waiting.append((due, event))
-                continue
-            self._delivered.append(event)
+        while self._waiting:
+            with self._lock:
+                # Another request may deliver at the same time.
+                if not self._waiting or self._waiting[0][0] > now:
+                    return
+                event = heapq.heappop(self._waiting)[2]
+                self._delivered.append(event)
             _put(event, event["account"], event["region"])
 
     def delivered(self, account_id: str | None = None) -> list[dict[str, Any]]:
@@ -102,7 +106,20 @@ class Notifications:
             "resources": [_arn(region, "snapshot", snapshot_id)],
             "detail": detail,
         }
-        self._waiting.append((at, event))
+        with self._lock:
+            self._number += 1
+            heapq.heappush(self._waiting, (at, self._number, event))
+
+
+def _duration(transfer: Transfer) -> dict[str, str]:
+    """Return what the event of a time-based copy says of its duration; the wording of the cause is [M] (aws 6.4)."""
+    said = {
+        "completionDurationStartTime": _time(transfer.starts_at),
+        "metCompletionDuration": "true" if transfer.is_in_time else "false",
+    }
+    if not transfer.is_in_time:
+        said["missedCompletionDurationCause"] = "Insufficient throughput quota"
+    return said
 
 
 def _put(event: dict[str, Any], account_id: str, region: str, hops: int = 0) -> None:

@@ -2,13 +2,14 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 
 from snapshot_dr_provider.sandbox.access import authentication
 from snapshot_dr_provider.sandbox.access.errors import Answer, ApiError, render
@@ -18,6 +19,8 @@ from snapshot_dr_provider.sandbox.ec2.calls import Call
 from snapshot_dr_provider.sandbox.faults import Fault
 from snapshot_dr_provider.sandbox.serving import CONNECTION, Environ, as_wsgi, cut
 from snapshot_dr_provider.sandbox.simulation import Simulation
+
+WsgiApplication = Callable[..., Iterable[bytes]]
 
 #: The services that the sandbox answers for; EC2 itself, the others through moto.
 SERVICES = ("ec2", "events", "kms", "organizations", "sqs", "sts")
@@ -50,7 +53,8 @@ class Gateway:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._control = Control(simulation)
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto: dict[str, WsgiApplication] = {}
+        self._guard = threading.Lock()
 
     def __call__(self, environ: Environ, body: bytes) -> Answer:
         """Answer one request."""
@@ -98,7 +102,7 @@ class Gateway:
     ) -> Answer:
         if request.service != "ec2":
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = principal.account_id
-            return _call_application(self._moto, as_wsgi(environ, body))
+            return _call_application(self._moto_application(request.service), as_wsgi(environ, body))
         simulation = self._simulation
         call = Call(
             action=request.action,
@@ -111,6 +115,13 @@ class Gateway:
         )
         return simulation.ec2.answer(call)
 
+    def _moto_application(self, service: str) -> WsgiApplication:
+        """Return moto's application for a service; its dispatcher would look for the service anew for each request."""
+        with self._guard:
+            if service not in self._moto:
+                self._moto[service] = create_backend_app(service)  # type: ignore[arg-type]  # A Literal of all names.
+            return self._moto[service]
+
     def _parse(self, environ: Environ, body: bytes) -> _Request | None:
         signed_for = authentication.service_and_region(environ)
         if signed_for is None or signed_for[0] not in SERVICES:
@@ -119,7 +130,7 @@ class Gateway:
         target = environ.get("HTTP_X_AMZ_TARGET")
         if target:
             return _Request(service, region, target.rpartition(".")[2], {}, _json_object(body))
-        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        form = _form(body.decode("utf-8", "replace"))
         action = form.get("Action", "")
         parameters: Mapping[str, Any] = form
         if service == "ec2":
@@ -150,6 +161,16 @@ def _injected_error(service: str, fault: Fault) -> ApiError:
     return ApiError(code, fault.message or "Injected by the sandbox", 403 if code in _FORBIDDEN else 400)
 
 
+def _form(text: str) -> dict[str, str]:
+    """Return the fields of a form; ``parse_qsl`` costs as much as the rest of a small call."""
+    pairs = (pair.partition("=") for pair in text.split("&") if pair)
+    return {_unquoted(name): _unquoted(value) for name, _, value in pairs}
+
+
+def _unquoted(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
+
+
 def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
         data = json.loads(body or b"{}")
@@ -166,7 +187,7 @@ def _error_code(answer: Answer) -> str | None:
     return (match[1] or match[2]) if match else str(status)
 
 
-def _call_application(application: Callable[..., Iterable[bytes]], environ: Environ) -> Answer:
+def _call_application(application: WsgiApplication, environ: Environ) -> Answer:
     """Run a WSGI application and collect its answer."""
     collected: dict[str, Any] = {}
 

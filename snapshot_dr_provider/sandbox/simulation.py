@@ -25,7 +25,7 @@ class Simulation:
         self._first = self._current = world
         self.clock = Clock()
         self.faults = Faults()
-        self.counters = Counters()
+        self.counters = Counters(lambda: self.store.behaviour.log_size)
         self.notifications = Notifications()
         self.store = Store(self.clock, self.notifications.snapshot_ended)
         self.authority = Authority(self.clock.now, lambda: self.store.behaviour.lag)
@@ -115,5 +115,9 @@ def _truth(snapshot: Snapshot) -> dict[str, Any]:
         "source_account_id": snapshot.source_account_id,
         "source_region": snapshot.source_region,
         "incremental": snapshot.incremental,
+        "transfer_type": snapshot.transfer_type,
+        "completion_duration_minutes": snapshot.completion_duration_minutes,
+        "mib_per_second": snapshot.transfer.mib_per_second if snapshot.transfer else None,
+        "transfer_starts_at": snapshot.transfer.starts_at.isoformat() if snapshot.transfer else None,
         "deleted": snapshot.deleted_at is not None,
     }

@@ -207,8 +207,11 @@ class Behaviour:
     """Set how the sandbox behaves. Durations are seconds on the sandbox clock.
 
     A copy lasts ``copy_seconds + copy_seconds_per_gib * size``, a CreateSnapshot ``create_seconds``, and a copy that
-    is refused is in state ``error`` after ``refusal_seconds``. *page_size* is the largest page that DescribeSnapshots
-    gives; *clock* is the time at the start (``None``: the machine's), *clock_rate* its speed, 0 being frozen.
+    is refused is in state ``error`` after ``refusal_seconds``. *copy_throughput* is what the time-based copies of an
+    account from one Region to another get together, in MiB a second (aws 5.10). *throttle* limits EC2 requests by token
+    buckets (aws 3.4). *page_size* is the largest page that DescribeSnapshots gives, *log_size* the number of calls that
+    the log keeps (0: none). *clock* is the time at the start (``None``: the machine's), *clock_rate* its speed, 0 being
+    frozen.
     """
 
     copy_seconds: float = 60.0
@@ -217,8 +220,11 @@ class Behaviour:
     refusal_seconds: float = 2.0
     copy_slots: int = 20
     copy_slots_by_account: Mapping[str, int] = field(default_factory=dict)
+    copy_throughput: float = 2000.0
     snapshot_limit: int = 100_000
+    throttle: bool = False
     page_size: int = 1000
+    log_size: int = 20_000
     lag: Lag = Lag()
     clock: datetime | None = None
     clock_rate: float = 1.0

@@ -12,7 +12,7 @@ from snapshot_dr_provider.sandbox.access.directory import Directory
 from snapshot_dr_provider.sandbox.access.identities import Identities, parse_session_policies
 from snapshot_dr_provider.sandbox.access.key_policies import CROSS_ACCOUNT_ACTIONS
 from snapshot_dr_provider.sandbox.access.keyring import Grant, KeyInfo, KeyRecord, KeyRing
-from snapshot_dr_provider.sandbox.access.policy import Context, Decision, Document, Reach, combine, evaluate
+from snapshot_dr_provider.sandbox.access.policy import Context, Decision, Document, Reach, combine, evaluate, normalise
 from snapshot_dr_provider.sandbox.access.principals import Principal
 from snapshot_dr_provider.sandbox.world import GrantSeed, Lag, Role, World
 
@@ -75,7 +75,7 @@ class Authority:
         at a time where the message has to name it.
         """
         with self.lock:
-            full = {**self.global_context(principal), **(context or {})}
+            full = normalise({**self.global_context(principal), **(context or {})})
             decisions = [self._identity(principal, action, resource, full) for resource in resources]
         return next((each for each in decisions if not each.allowed), decisions[0])
 
@@ -99,8 +99,9 @@ class Authority:
         if not same_account and action not in CROSS_ACCOUNT_ACTIONS:
             return Decision.deny(f"because {action} has no effect across accounts")
         full = {**self.global_context(principal), **self._key_context(principal, key), **context}
+        normal = normalise(full)
         resource = evaluate(
-            documents, principal=principal, action=action, resource=key.arn, context=full, kind="resource-based"
+            documents, principal=principal, action=action, resource=key.arn, context=normal, kind="resource-based"
         )
         # A grant counts beside the key policy (aws 2.11). That a grantee of another account needs an identity policy
         # as well is the stricter reading of AWS's documentation [I].
@@ -108,9 +109,9 @@ class Authority:
         if closer and _is_granted(principal, action, key, full):
             resource = Decision.allow("allowed by a grant")
         return combine(
-            self._attached(principal, action, key.arn, full),
+            self._attached(principal, action, key.arn, normal),
             resource,
-            session=self._session(principal, action, key.arn, full),
+            session=self._session(principal, action, key.arn, normal),
             same_account=same_account,
         )
 

@@ -1,7 +1,8 @@
 """Build the condition keys that a request is evaluated with."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from snapshot_dr_provider.sandbox.access.principals import Principal, user_id
@@ -13,9 +14,19 @@ def principal_context(principal: Principal, now: datetime) -> dict[str, str | tu
     ``aws:PrincipalOrgID`` is there only for a principal of an organization (aws 2.10) and ``aws:CurrentTime`` always
     (aws 9.7). The sandbox is reached by plain HTTP, but its callers would use TLS, so ``aws:SecureTransport`` is true.
     """
+    seconds = int(now.timestamp())
+    return {"aws:CurrentTime": _iso_time(seconds), "aws:EpochTime": str(seconds), **_lasting_context(principal)}
+
+
+@lru_cache(maxsize=16)
+def _iso_time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@lru_cache(maxsize=4096)
+def _lasting_context(principal: Principal) -> Mapping[str, str | tuple[str, ...]]:
+    """Return the keys that depend on the caller alone; the mapping is shared, so it is only read."""
     context: dict[str, str | tuple[str, ...]] = {
-        "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "aws:EpochTime": str(int(now.timestamp())),
         "aws:PrincipalArn": principal.arn,
         "aws:PrincipalAccount": principal.account_id,
         "aws:PrincipalType": principal.kind,

@@ -42,6 +42,7 @@ class Identities:
     def __init__(self) -> None:
         self._accounts: dict[str, str | None] = {}
         self._users: dict[str, User] = {}
+        self._users_by_key: dict[str, User] = {}
         self._roles: dict[str, Role] = {}
         self._sessions: dict[str, Session] = {}
 
@@ -51,6 +52,7 @@ class Identities:
         for organization in world.organizations:
             self._accounts.update({account.id: organization.id for account in organization.accounts})
         self._users = {user_arn(user.account_id, user.name): user for user in world.users}
+        self._users_by_key = {user.access_key_id: user for user in world.users}
         self._roles = {role_arn(role.account_id, role.name): role for role in world.roles}
         self._sessions = {}
 
@@ -85,10 +87,10 @@ class Identities:
         account_id = access_key_id.removeprefix(_ROOT_KEY)
         if access_key_id.startswith(_ROOT_KEY) and account_id in self._accounts:
             return self._principal(account_id, root_arn(account_id))
-        for arn, user in self._users.items():
-            if user.access_key_id == access_key_id:
-                return self._principal(user.account_id, arn)
-        raise UnknownCredentials(access_key_id)
+        user = self._users_by_key.get(access_key_id)
+        if user is None:
+            raise UnknownCredentials(access_key_id)
+        return self._principal(user.account_id, user_arn(user.account_id, user.name))
 
     def _principal(self, account_id: str, arn: str, session_arn: str = "", policies: tuple[str, ...] = ()) -> Principal:
         return Principal(account_id, arn, session_arn or arn, self._accounts.get(account_id), policies)

@@ -119,13 +119,14 @@ class KeyRing:
 
     def __init__(self) -> None:
         self._keys: dict[str, KeyRecord] = {}
+        self._by_place: dict[tuple[str, str], list[KeyRecord]] = {}
 
     def seed(self, world: World, now: datetime, *, exists: Callable[[str], bool]) -> None:
         """Start again with the keys of *world*; *exists* tells whether a principal does.
 
         :raises WorldError: for a key policy that KMS would not store.
         """
-        self._keys = {}
+        self._keys, self._by_place = {}, {}
         for key in world.keys:
             policy = key.policy if key.policy is not None else default_policy(key.account_id)
             record = _seeded(key, now)
@@ -140,10 +141,11 @@ class KeyRing:
     def add(self, record: KeyRecord) -> None:
         """Add a key that was just made."""
         self._keys[record.arn] = record
+        self._by_place.setdefault((record.account_id, record.region), []).append(record)
 
     def of_account(self, account_id: str, region: str, now: datetime) -> list[KeyRecord]:
         """Return the keys of an account in a Region, in a fixed order."""
-        return [key for key in self.live(now) if key.account_id == account_id and key.region == region]
+        return [key for key in self._by_place.get((account_id, region), ()) if key.state(now) != "Deleted"]
 
     def live(self, now: datetime) -> Iterable[KeyRecord]:
         """Yield the keys that are not deleted."""

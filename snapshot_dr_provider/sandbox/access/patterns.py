@@ -26,6 +26,9 @@ class Wildcard(Enum):
     MANY = "*"
     ONE = "?"
 
+    #: That of an Enum goes by the name and is slow; tokens are looked up in caches all the time.
+    __hash__ = object.__hash__
+
 
 Token = str | Wildcard
 Values = tuple[str, ...]
@@ -83,6 +86,7 @@ def is_like(tokens: tuple[Token, ...], value: str) -> bool:
     return _like(tokens).fullmatch(value) is not None
 
 
+@lru_cache(maxsize=16_384)
 def covers_action(pattern: str, action: str) -> bool:
     """Tell whether an Action element covers *action*; case does not matter and variables are not allowed there."""
     return is_like(_tokens(pattern.lower()), action.lower())

@@ -53,6 +53,10 @@ class Decision:
         return cls(allowed=False, explicit_deny=explicit, reason=reason)
 
 
+class NormalContext(dict[str, Values]):
+    """Hold a context whose keys are lower-case and whose values are tuples, for several judgements of one call."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     principal: Principal | None
@@ -76,7 +80,7 @@ def evaluate(
     is anonymous and only ``*`` names it. The keys of *context* are compared without regard to case. *kind* only words
     the reason.
     """
-    request = _Request(principal, action, resource, _normalise(context))
+    request = _Request(principal, action, resource, normalise(context))
     reaches: dict[str, Reach] = {"Allow": Reach.NOBODY, "Deny": Reach.NOBODY}
     for document in documents:
         for effect, reach in _applying(document, request):
@@ -112,8 +116,13 @@ def _article(kind: str) -> str:
     return "an" if kind[0] in "aeiou" else "a"
 
 
-def _normalise(context: Context) -> dict[str, Values]:
-    return {key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in context.items()}
+def normalise(context: Context) -> NormalContext:
+    """Return *context* as the conditions are compared with it; one that is so already is returned as it is."""
+    if isinstance(context, NormalContext):
+        return context
+    return NormalContext(
+        {key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in context.items()}
+    )
 
 
 def listed(value: object) -> list[Any]:
@@ -133,8 +142,10 @@ def _applying(document: Document, request: _Request) -> Iterable[tuple[str, Reac
         effect = statement.get("Effect")
         if effect not in ("Allow", "Deny"):
             continue
+        if not _covers_action(statement, request):
+            continue
         reach = _reach(statement, effect, request.principal)
-        if not (reach and _covers_action(statement, request) and _covers_resource(statement, request, version)):
+        if not (reach and _covers_resource(statement, request, version)):
             continue
         held = conditions.holds(statement.get("Condition", {}), request.context, version=version)
         if held or (held is None and effect == "Deny"):

@@ -79,6 +79,8 @@ class Call:
 
         One that is shared with everyone counts as private where its owner blocks all public sharing (aws 7.2).
         """
+        if snapshot.owner_id == self.account_id:
+            return True
         public = self.store.block_public_access((snapshot.owner_id, snapshot.region)) != "block-all-sharing"
         return snapshot.is_accessible_to(self.account_id, self.now, public=public)
 

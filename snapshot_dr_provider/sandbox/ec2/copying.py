@@ -15,6 +15,8 @@ from snapshot_dr_provider.sandbox.ec2.model import (
     Snapshot,
 )
 from snapshot_dr_provider.sandbox.ec2.regions import REGIONS
+from snapshot_dr_provider.sandbox.ec2.throughput import Transfer
+from snapshot_dr_provider.sandbox.ec2.time_based import checked_duration, plan_transfer
 from snapshot_dr_provider.sandbox.ec2.timeline import DelayedTags
 from snapshot_dr_provider.sandbox.world import PLACEHOLDER_VOLUME_ID
 
@@ -40,18 +42,20 @@ def copy_snapshot(call: Call) -> dict[str, Any]:
     source_id, source_region = _checked_source(call)
     tags = tags_for(call, "snapshot")
     description = _checked_description(call)
-    minutes = _checked_duration(call)
+    minutes = checked_duration(call)
     source = _find_source(call, source_id, source_region)
     _authorize(call, source, source_id, source_region, tags)
     call.stop_at_dry_run()
     key = _destination_key(call, source)
     _require_slot(call)
     plan = _plan(call, source, key)
+    transfer = _transfer(call, plan, minutes)
     copy = _new_copy(call, plan, tags)
     copy.description = description
     copy.completion_duration_minutes = minutes
     copy.source_snapshot_id, copy.source_region = source_id, source_region
-    copy.ends_at = call.now + timedelta(seconds=_seconds(call, plan, minutes))
+    copy.transfer = transfer
+    copy.ends_at = transfer.ends_at if transfer else call.now + timedelta(seconds=_seconds(call, plan))
     call.store.add(copy)
     return {"SnapshotId": copy.id, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
@@ -88,16 +92,6 @@ def _checked_description(call: Call) -> str:
     if len(description) > 255:
         raise ApiError("InvalidParameterValue", "Value for parameter description exceeds the limit of 255 characters")
     return description
-
-
-def _checked_duration(call: Call) -> int | None:
-    minutes: int | None = call.parameters.get("CompletionDurationMinutes")
-    if minutes is not None and (not 15 <= minutes <= 2880 or minutes % 15):
-        raise ApiError(
-            "InvalidParameterValue",
-            f"CompletionDurationMinutes {minutes} is invalid: it must be 15 to 2880 in steps of 15",
-        )
-    return minutes
 
 
 def _find_source(call: Call, source_id: str, source_region: str) -> Snapshot | None:
@@ -150,7 +144,7 @@ def _require_slot(call: Call) -> None:
     """
     behaviour = call.store.behaviour
     slots = behaviour.copy_slots_by_account.get(call.account_id, behaviour.copy_slots)
-    if call.store.in_flight(call.place) >= slots:
+    if call.store.slots.taken(call.place) >= slots:
         raise ApiError(
             "ResourceLimitExceeded",
             f"Too many snapshot copies in progress. The limit is {slots} for this destination region.",
@@ -248,10 +242,16 @@ def _ancestor(call: Call, plan: _Plan) -> Snapshot | None:
     return earlier[-1] if all(each.key_arn == key_arn for each in present) else None
 
 
-def _seconds(call: Call, plan: _Plan, minutes: int | None) -> float:
+def _transfer(call: Call, plan: _Plan, minutes: int | None) -> Transfer | None:
+    """Return how a time-based copy goes; one that is going to fail moves no data and takes no throughput ([I])."""
+    if minutes is None or plan.failure is not None or plan.source is None:
+        return None
+    return plan_transfer(call, plan.source, minutes, _seconds(call, plan))
+
+
+def _seconds(call: Call, plan: _Plan) -> float:
     behaviour = call.store.behaviour
     if plan.failure is not None:
         return behaviour.refusal_seconds
     size = plan.source.size_gib if plan.source else 0
-    seconds = behaviour.copy_seconds + behaviour.copy_seconds_per_gib * size
-    return min(seconds, minutes * 60.0) if minutes else seconds
+    return behaviour.copy_seconds + behaviour.copy_seconds_per_gib * size

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from snapshot_dr_provider.sandbox.access.errors import ApiError
 from snapshot_dr_provider.sandbox.ec2.calls import Call
 from snapshot_dr_provider.sandbox.ec2.lookup import require_snapshot_id, snapshot_not_found
-from snapshot_dr_provider.sandbox.ec2.model import EVERYONE, METADATA_NOT_UPDATED, Snapshot
+from snapshot_dr_provider.sandbox.ec2.model import METADATA_NOT_UPDATED, Snapshot
 
 #: Tells whether a snapshot as shown, with its tags, passes a filter.
 Filter = Callable[[Mapping[str, Any], Mapping[str, str]], bool]
@@ -81,7 +81,7 @@ def show_snapshot(snapshot: Snapshot, account_id: str, now: datetime) -> dict[st
         if snapshot.full_bytes is not None:
             view["FullSnapshotSizeInBytes"] = snapshot.full_bytes
     if snapshot.is_copy:
-        view["TransferType"] = "time-based" if snapshot.completion_duration_minutes else "standard"
+        view["TransferType"] = snapshot.transfer_type
     if snapshot.completion_duration_minutes:
         view["CompletionDurationMinutes"] = snapshot.completion_duration_minutes
     tags = snapshot.tags_of(account_id, now)
@@ -116,13 +116,33 @@ def _candidates(call: Call, after: int) -> Iterator[Snapshot]:
         return iter([_explicit(call, snapshot_id) for snapshot_id in dict.fromkeys(ids)])
     now = call.now
     allowed = _owner_test(call), _restorable_test(call, now)
-    if call.parameters.get("OwnerIds") in (["self"], [call.account_id]):
-        found = call.store.owned(call.place, after)
-    else:
-        found = call.store.readable(call.place, (EVERYONE, call.region), after)
     return (
-        each for each in found if each.is_there(now) and call.can_access(each) and all(test(each) for test in allowed)
+        each
+        for each in call.store.listings.walk(_shortest_lists(call), after)
+        if each.region == call.region
+        and each.is_there(now)
+        and call.can_access(each)
+        and all(test(each) for test in allowed)
     )
+
+
+def _shortest_lists(call: Call) -> tuple[Sequence[int], ...]:
+    """Return the lists with the fewest snapshots that have all those in them that can pass."""
+    listings, own = call.store.listings, call.parameters.get("OwnerIds") in (["self"], [call.account_id])
+    choices = [(listings.owned(call.place),) if own else listings.readable(call.place)]
+    for spec in call.parameters.get("Filters") or ():
+        name, values = spec.get("Name") or "", [compile_pattern(value) for value in spec.get("Values") or ()]
+        texts = [value for value in values if isinstance(value, str)]
+        if len(texts) < len(values):  # A wildcard may match anything.
+            continue
+        if name == "snapshot-id":
+            snapshots = call.store.snapshots
+            choices.append((sorted(snapshots[each].sequence for each in texts if each in snapshots),))
+        elif name.startswith("tag:"):
+            choices.append(listings.tagged(call.place, name[4:], texts))
+        elif name == "status" and own and texts == ["pending"]:
+            choices.append((listings.pending(call.place),))
+    return min(choices, key=lambda lists: sum(map(len, lists)))
 
 
 def _explicit(call: Call, snapshot_id: str) -> Snapshot:

@@ -1,21 +1,25 @@
 """Speak EC2's protocol: parse a request by the API's model, run the action, answer in XML.
 
-Parser, model and serialiser are moto's; the behaviour is the sandbox's own, because moto's snapshots know no other
-account, no key and no time (moto 0).
+Nothing here is moto's, whose snapshots know no other account, no key and no time (moto 0).
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from moto.core.parse import PROTOCOL_PARSERS
-from moto.core.serialize import get_serializer_class
-from moto.core.utils import get_service_model
-from werkzeug.datastructures import Headers, MultiDict
-
 from snapshot_dr_provider.sandbox.access.errors import Answer, ApiError, render
-from snapshot_dr_provider.sandbox.ec2 import copying, creating, describe, public_access, regions, sharing, tagging
+from snapshot_dr_provider.sandbox.ec2 import (
+    copying,
+    creating,
+    describe,
+    images,
+    public_access,
+    regions,
+    sharing,
+    tagging,
+)
 from snapshot_dr_provider.sandbox.ec2.calls import Call
+from snapshot_dr_provider.sandbox.ec2.wire import Operation
 
 Handler = Callable[[Call], Mapping[str, Any] | None]
 
@@ -24,9 +28,6 @@ class Ec2Endpoint:
     """Answer EC2 requests. What is not in the table is refused: a sandbox that guesses would mislead."""
 
     def __init__(self, on_share: sharing.OnShare) -> None:
-        self._model = get_service_model("ec2")
-        self._parser = PROTOCOL_PARSERS["ec2"]
-        self._serializer = get_serializer_class("ec2", "ec2")
         self._handlers: dict[str, Handler] = {
             "CopySnapshot": copying.copy_snapshot,
             "CreateSnapshot": creating.create_snapshot,
@@ -36,6 +37,7 @@ class Ec2Endpoint:
             "DeleteTags": tagging.delete_tags,
             "DeleteVolume": creating.delete_volume,
             "DescribeAvailabilityZones": regions.describe_availability_zones,
+            "DescribeImages": images.describe_images,
             "DescribeRegions": regions.describe_regions,
             "DescribeSnapshotAttribute": sharing.describe_snapshot_attribute,
             "DescribeSnapshots": describe.describe_snapshots,
@@ -46,6 +48,7 @@ class Ec2Endpoint:
             "ModifySnapshotAttribute": partial(sharing.modify_snapshot_attribute, on_share=on_share),
             "ResetSnapshotAttribute": sharing.reset_snapshot_attribute,
         }
+        self._operations = {action: Operation(action) for action in self._handlers}
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -54,19 +57,8 @@ class Ec2Endpoint:
 
     def parameters(self, action: str, form: Mapping[str, str]) -> dict[str, Any]:
         """Return the request's parameters under the names of the API's model; empty for an action not modelled."""
-        if action not in self._handlers:
-            return {}
-        parser = self._parser(self._model.operation_model(action))
-        return parser.parse(
-            {
-                "method": "POST",
-                "values": MultiDict(form),
-                "headers": Headers(),
-                "body": b"",
-                "url_path": "/",
-                "url_params": {},
-            }
-        )
+        operation = self._operations.get(action)
+        return operation.read(form) if operation else {}
 
     def answer(self, call: Call) -> Answer:
         """Run the action under the store's lock, so that a look and the change after it are one."""
@@ -76,14 +68,20 @@ class Ec2Endpoint:
             return render("ec2", ApiError("InvalidAction", message))
         try:
             with call.store.lock:
+                _throttle(call)
                 result = handler(call)
         except ApiError as error:
             return render("ec2", error)
-        return self._serialize(call.action, result)
+        body = self._operations[call.action].write(result if result is not None else {"Return": True})
+        return 200, {"Content-Type": "text/xml"}, body
 
-    def _serialize(self, action: str, result: Mapping[str, Any] | None) -> Answer:
-        serializer = self._serializer(operation_model=self._model.operation_model(action))
-        answer = serializer.serialize(result if result is not None else {"Return": True})
-        body = answer["body"]
-        text = body if isinstance(body, str) else body.decode("utf-8")
-        return answer["status_code"], dict(answer["headers"]), text
+
+def _throttle(call: Call) -> None:
+    """Refuse a call for which there is no token, if throttling is switched on (aws 3.4).
+
+    :raises ApiError: ``RequestLimitExceeded``.
+    """
+    if call.store.behaviour.throttle and not call.store.buckets.take(
+        call.place, call.action, call.parameters, call.now
+    ):
+        raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from snapshot_dr_provider.sandbox.ec2.throughput import Transfer
 from snapshot_dr_provider.sandbox.ec2.timeline import Delayed, DelayedTags
 
 State = Literal["pending", "completed", "error"]
@@ -28,7 +29,8 @@ class Snapshot:
 
     *size_gib* is the volume's size, *full_bytes* the size in full. *ends_at* is when a pending snapshot reaches
     *outcome* (``None``: never), *failure* its StateMessage if that is ``error``. *lineage* names the chain of data that
-    an incremental copy builds on; *source_lineage* that of the copied snapshot. *sharing* maps an account, or
+    an incremental copy builds on; *source_lineage* that of the copied snapshot, *transfer* what a time-based copy was
+    promised. *sharing* maps an account, or
     ``all``, to whether it has the permission. *tags* has the tags of each account that put any (aws 5.7).
     """
 
@@ -58,6 +60,7 @@ class Snapshot:
     source_lineage: str | None = None
     incremental: bool | None = None
     completion_duration_minutes: int | None = None
+    transfer: Transfer | None = None
     delete_requested: bool = False
     deleted_at: datetime | None = None
     gone_from: datetime | None = None
@@ -68,6 +71,13 @@ class Snapshot:
     def arn(self) -> str:
         """Return the ARN that identity policies name; the account's place is empty."""
         return f"arn:aws:ec2:{self.region}::snapshot/{self.id}"
+
+    @property
+    def transfer_type(self) -> str | None:
+        """Return how a copy was asked for, ``None`` for what is no copy (aws 5.5)."""
+        if not self.is_copy:
+            return None
+        return "time-based" if self.completion_duration_minutes else "standard"
 
     @property
     def is_copy_in_flight(self) -> bool:

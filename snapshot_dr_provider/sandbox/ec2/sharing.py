@@ -141,7 +141,7 @@ def _share(call: Call, snapshot: Snapshot, account_id: str, on_share: OnShare) -
         snapshot.sharing[account_id] = Delayed(value=True, since=effective)
     else:
         permission.set(value=True, seen_from=effective)
-    call.store.list_as_shared(snapshot, account_id)
+    call.store.listings.add_share(snapshot, account_id)
     if account_id not in (EVERYONE, snapshot.owner_id):
         on_share(snapshot, account_id, effective)
 

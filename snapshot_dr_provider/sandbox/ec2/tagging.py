@@ -27,6 +27,8 @@ def create_tags(call: Call) -> None:
     seen_from = call.store.later(call.store.behaviour.lag.tags)
     for target in targets:
         target.tags.setdefault(call.account_id, DelayedTags({}, call.now)).put(tags, seen_from)
+        if isinstance(target, Snapshot):
+            call.store.listings.add_tags(target, call.account_id, tags)
 
 
 def delete_tags(call: Call) -> None:

@@ -59,7 +59,7 @@ def test_reset_goes_back_to_the_beginning(cloud: Cloud) -> None:
     cloud.control.reset(make_world())
     assert cloud.control.snapshots() == before
     assert (cloud.control.now(), cloud.control.faults(), cloud.control.events()) == (NOW, [], [])
-    assert cloud.control.calls() == {"by_action": {}, "by_account": {}}
+    assert cloud.control.calls() == {"by_action": {}, "by_account": {}, "refusals": {}}
     first, second = cloud.copy(), cloud.copy()
     assert cloud.show(first)["State"] == cloud.show(second)["State"] == "pending"
 
@@ -87,7 +87,31 @@ def test_calls_are_counted(cloud: Cloud) -> None:
     assert cloud.control.calls() == {
         "by_action": {"ec2:CopySnapshot": 1, "ec2:DescribeSnapshots": 2},
         "by_account": {A: {"ec2:CopySnapshot": 1, "ec2:DescribeSnapshots": 1}, DR: {"ec2:DescribeSnapshots": 1}},
+        "refusals": {"ec2:DescribeSnapshots InvalidSnapshot.NotFound": 1},
     }
+
+
+def test_log_keeps_the_latest_calls(cloud: Cloud) -> None:
+    """The log is bounded, by a setting that can be none at all; numbers go on, and counts are of all calls."""
+    cloud.control.configure(log_size=2)
+    for _ in range(5):
+        cloud.ec2().describe_regions()
+    assert [each["seq"] for each in cloud.control.log()] == [4, 5]
+    assert [each["seq"] for each in cloud.control.log(since=4)] == [5]
+    cloud.control.configure(log_size=0)
+    cloud.ec2().describe_regions()
+    assert cloud.control.log() == []
+    assert cloud.control.calls()["by_action"] == {"ec2:DescribeRegions": 6}
+
+
+def test_slots_in_use_are_told_over_time(cloud: Cloud) -> None:
+    """The timeline has each change of the copies in flight, by account and Region, on the sandbox clock."""
+    cloud.copy()
+    cloud.control.advance(10)
+    cloud.copy()
+    cloud.control.advance(600)
+    assert cloud.control.timeline() == {f"{A}/{EAST}": [(0.0, 1), (10.0, 2), (60.0, 1), (70.0, 0)]}
+    assert cloud.control.peak_in_flight() == {f"{A}/{EAST}": 2}
 
 
 def test_log_is_in_order_and_can_be_continued(cloud: Cloud) -> None:
@@ -158,7 +182,7 @@ def test_one_sandbox_in_a_process(sandbox: Sandbox) -> None:
     """A second sandbox in the same process is refused, because moto's registries are global."""
     with pytest.raises(RuntimeError, match="another sandbox"):
         Sandbox(make_world()).start()
-    assert SandboxControl(sandbox.endpoint_url).calls() == {"by_action": {}, "by_account": {}}
+    assert SandboxControl(sandbox.endpoint_url).calls() == {"by_action": {}, "by_account": {}, "refusals": {}}
 
 
 def test_seeded_volume_is_described(cloud: Cloud) -> None:

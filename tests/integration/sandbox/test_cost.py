@@ -74,3 +74,22 @@ def test_page_of_a_thousand_is_cheap(cloud: Cloud, worlds: dict) -> None:
     ec2 = cloud.ec2()
     cost = min(cpu_seconds(lambda: ec2.describe_snapshots(OwnerIds=["self"], MaxResults=1000)) for _ in range(3))
     assert cost < 1.5
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"status": ["pending"]},
+        {"tag:n": ["7"], "tag:Name": ["app"]},
+        {"snapshot-id": ["snap-00000000000000001", "snap-00000000000000002"]},
+    ],
+)
+def test_narrow_look_costs_the_same_among_many(cloud: Cloud, worlds: dict, filters: dict) -> None:
+    """Asking for what is pending, for a tag's value or for ids does not look through the account's snapshots."""
+    spec = [{"Name": name, "Values": values} for name, values in filters.items()]
+    costs = {}
+    for size, world in worlds.items():
+        cloud.control.reset(world)
+        look = partial(cloud.ec2().describe_snapshots, OwnerIds=["self"], MaxResults=1000, Filters=spec)
+        costs[size] = min(cpu_seconds(look) for _ in range(5))
+    assert costs[10_000] < 2.5 * costs[2_000]

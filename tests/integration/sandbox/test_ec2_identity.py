@@ -21,6 +21,7 @@ def allowed(*statements: dict) -> dict:
         ("ec2:DescribeVolumes", "describe_volumes", {}),
         ("ec2:DescribeRegions", "describe_regions", {}),
         ("ec2:DescribeAvailabilityZones", "describe_availability_zones", {}),
+        ("ec2:DescribeImages", "describe_images", {"Owners": ["self"]}),
         ("ec2:CreateSnapshot", "create_snapshot", {"VolumeId": VOLUME}),
         ("ec2:CopySnapshot", "copy_snapshot", {"SourceSnapshotId": SNAP, "SourceRegion": EAST}),
         ("ec2:DeleteSnapshot", "delete_snapshot", {"SnapshotId": SNAP}),
