@@ -108,6 +108,8 @@ class Round:
     :param awaited: sources of which a copy is in flight, or not ready, or unclear.
     :param given_up: sources that fail for good.
     :param remove: copies to delete: failed ones of ours, and duplicates whose survivor is completed.
+    :param changes_at: when the verdict on a source that is not settled may change by time alone; missing where nothing
+        but news changes it.
     """
 
     finished: Mapping[str, Snapshot]
@@ -116,11 +118,7 @@ class Round:
     awaited: tuple[str, ...]
     given_up: tuple[Failure, ...]
     remove: tuple[Snapshot, ...]
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left to do or to wait for."""
-        return not (self.prepare or self.start or self.awaited)
+    changes_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def plan_round(
@@ -139,6 +137,7 @@ def plan_round(
     given_up: list[Failure] = []
     remove: list[Snapshot] = []
     to_do: dict[_ToDo, list[CopyRequest]] = {"prepare": [], "start": [], "await": []}
+    changes_at: dict[str, datetime] = {}
     for request in requests:
         source = request.source_snapshot_id
         seen = [copy for copy in copies.get(source, ()) if copy.snapshot_id not in memory.removed]
@@ -149,6 +148,8 @@ def plan_round(
             finished[source] = verdict
         else:
             to_do[verdict].append(request)
+            moments = [m for m in _moments(request, seen, memory, limits) if m > now]
+            changes_at |= {source: min(moments)} if moments else {}
         remove += _superfluous(seen, memory, limits)
     return Round(
         finished=finished,
@@ -157,6 +158,7 @@ def plan_round(
         awaited=tuple(request.source_snapshot_id for request in to_do["await"]),
         given_up=tuple(given_up),
         remove=tuple(remove),
+        changes_at=changes_at,
     )
 
 
@@ -287,6 +289,23 @@ def _clear_from(source: str, seen: Sequence[Snapshot], memory: Memory, limits: L
     if copy_id not in memory.removed and all(copy.snapshot_id != copy_id for copy in seen):
         moments.append(started)
     return max(moments, default=_LONG_AGO) + limits.settle
+
+
+def _moments(request: CopyRequest, seen: Sequence[Snapshot], memory: Memory, limits: Limits) -> list[datetime]:
+    """Name every moment that the verdict on a request may hang on; see the functions above."""
+    source = request.source_snapshot_id
+    live = live_copies(seen, limits.kms_key_arns)
+    moments = [_clear_from(source, seen, memory, limits)]
+    if live:
+        return [*moments, live[0].start_time + 2 * limits.settle] if live[0].state == "completed" else moments
+    moments.append(_not_before(source, seen, memory, limits))
+    if limits.start_until is not None:
+        moments.append(limits.start_until)
+    if request.readiness != "ready":
+        moments.append(limits.wait_until)
+    if source in memory.prepared:
+        moments.append(memory.prepared[source] + limits.settle)
+    return moments
 
 
 def _superfluous(seen: Sequence[Snapshot], memory: Memory, limits: Limits) -> list[Snapshot]:

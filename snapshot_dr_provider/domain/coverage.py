@@ -92,6 +92,16 @@ def is_verified(copy: Snapshot, expected: Expectation, size: SourceSize) -> bool
     return not differences(copy, expected, size)
 
 
+def first_verified(copies: Iterable[Snapshot], expected: Expectation, size: SourceSize) -> Snapshot | None:
+    """
+    Find the first verified copy of a source of that size.
+
+    :param copies: of this source and of the expected stage and owner, as :func:`~.lineage.copies_by_source` has
+        them: their lineage is not read a second time.
+    """
+    return next((copy for copy in copies if not differences(copy, expected, size, ask_lineage=False)), None)
+
+
 def verified_copies(
     snapshots: Iterable[Snapshot], expected: Expectation, sizes: Mapping[str, SourceSize]
 ) -> dict[str, Snapshot]:
@@ -103,8 +113,7 @@ def verified_copies(
     grouped = copies_by_source(snapshots, owner_id=expected.owner_id, stage=expected.stage)
     found: dict[str, Snapshot] = {}
     for source, copies in grouped.items():
-        size = sizes.get(source, SourceSize())
-        good = next((copy for copy in copies if is_verified(copy, expected, size)), None)
+        good = first_verified(copies, expected, sizes.get(source, SourceSize()))
         if good is not None:
             found[source] = good
     return found

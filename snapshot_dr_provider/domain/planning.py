@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
-from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, size_of, verified_copies
+from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, first_verified, size_of
 from snapshot_dr_provider.domain.lineage import (
-    Lineage,
+    SOURCE_REGION,
+    SOURCE_VOLUME_ID,
     Stage,
     copies_by_source,
     is_described_as_ours,
     lineage_of,
     seniority,
+    source_of,
+    source_start_time,
 )
 from snapshot_dr_provider.domain.routes import Retention, Scope
 from snapshot_dr_provider.domain.snapshots import PLACEHOLDER_VOLUME_ID, Snapshot, volume_group
@@ -89,17 +92,16 @@ def plan_copies(
     :param kms_c_copies: the DR account's copies from this account.
     """
     present = {snapshot.snapshot_id: snapshot for snapshot in sources}
-    sizes = {snapshot_id: size_of(snapshot) for snapshot_id, snapshot in present.items()}
-    verified = frozenset(verified_copies(kms_c_copies, origin.kms_c, sizes))
+    verified = _with_verified_copy(kms_c_copies, origin, present)
     unfinished = _unfinished(kms_b_copies, origin, verified, retention)
     reasons = {i: _reason_against(s, selection, origin, has_copy=i in verified) for i, s in present.items()}
     if selection.scope == "newest_per_volume" and not selection.snapshot_ids:
         _drop_all_but_newest(present, reasons)
     chosen = {i: present[i].start_time for i, reason in reasons.items() if not reason}
     asked_for = selection.snapshot_ids or unfinished.keys()
-    chosen |= {i: copy.lineage.source_start_time for i, copy in unfinished.items() if i in asked_for}
+    chosen |= {i: source_start_time(copy) for i, copy in unfinished.items() if i in asked_for}
     order = sorted(chosen, key=lambda i: (chosen[i], i))
-    wanted = {i: sizes[i] if i in present else unfinished[i].size for i in order}
+    wanted = {i: size_of(present[i] if i in present else unfinished[i]) for i in order}
     return CopyPlan(
         wanted=wanted,
         kept=verified.intersection(wanted),
@@ -111,9 +113,22 @@ def candidates(
     sources: Iterable[Snapshot], kms_b_copies: Iterable[Snapshot], selection: Selection, origin: Origin
 ) -> list[str]:
     """Name the sources of which a plan has to know whether they have a KMS-C copy: few of a long history."""
-    recent = {s.snapshot_id for s in sources if selection.start - selection.lookback <= s.start_time < selection.end}
-    grouped = copies_by_source(kms_b_copies, owner_id=origin.account_id, stage=Stage.KMS_B)
-    return sorted(recent | selection.snapshot_ids | grouped.keys())
+    earliest = selection.start - selection.lookback
+    recent = {s.snapshot_id for s in sources if earliest <= s.start_time < selection.end}
+    copied = {source_of(copy, owner_id=origin.account_id, stage=Stage.KMS_B) for copy in kms_b_copies}
+    return sorted(recent | selection.snapshot_ids | {source for source in copied if source is not None})
+
+
+def _with_verified_copy(
+    kms_c_copies: Iterable[Snapshot], origin: Origin, present: Mapping[str, Snapshot]
+) -> frozenset[str]:
+    """Name the sources with a verified KMS-C copy; one that is gone is compared by nothing."""
+    kms_c = origin.kms_c
+    return frozenset(
+        source
+        for source, copies in copies_by_source(kms_c_copies, owner_id=kms_c.owner_id, stage=kms_c.stage).items()
+        if first_verified(copies, kms_c, size_of(present[source]) if source in present else SourceSize())
+    )
 
 
 def _reason_against(source: Snapshot, selection: Selection, origin: Origin, *, has_copy: bool) -> str:
@@ -168,60 +183,53 @@ def _drop_all_but_newest(present: Mapping[str, Snapshot], reasons: dict[str, str
     """Keep the newest of each volume among what would be wanted or has been copied."""
     candidates = [present[i] for i, why in reasons.items() if not why or why == "copied by an earlier run"]
     newest: dict[str, Snapshot] = {}
-    for source in sorted(candidates, key=lambda s: (s.start_time, s.snapshot_id)):
-        newest[volume_group(source.volume_id, source.snapshot_id)] = source
+    for source in candidates:
+        volume = volume_group(source.volume_id, source.snapshot_id)
+        if volume not in newest or seniority(newest[volume]) < seniority(source):
+            newest[volume] = source
     for source in candidates:
         if newest[volume_group(source.volume_id, source.snapshot_id)] is not source and not reasons[source.snapshot_id]:
             reasons[source.snapshot_id] = "not the newest of its volume"
 
 
-@dataclass(frozen=True, slots=True)
-class _Unfinished:
-    lineage: Lineage
-    size: SourceSize
-
-
 def _unfinished(
     kms_b_copies: Iterable[Snapshot], origin: Origin, verified: frozenset[str], retention: Retention
-) -> dict[str, _Unfinished]:
+) -> dict[str, Snapshot]:
     """
-    Find the sources that earlier runs left in the middle: their KMS-B copies are there and should not be.
+    Find the sources that earlier runs left in the middle, each with its best KMS-B copy, which should not be there.
 
     One whose KMS-B copies all failed is left to the ordinary rules: there is nothing to finish. Under
     ``newest_per_volume`` the newest KMS-B copy of each volume stays, once its KMS-C copy is verified.
     """
-    mine = [copy for copy in kms_b_copies if _is_from(copy, origin)]
-    stays = newest_kms_b_copies(mine, origin.account_id) if retention == "newest_per_volume" else frozenset()
-    found: dict[str, _Unfinished] = {}
-    for source, copies in copies_by_source(mine, owner_id=origin.account_id, stage=Stage.KMS_B).items():
+    mine = (copy for copy in kms_b_copies if copy.tags.get(SOURCE_REGION) == origin.region)
+    grouped = copies_by_source(mine, owner_id=origin.account_id, stage=Stage.KMS_B)
+    stays = newest_kms_b_copies(grouped) if retention == "newest_per_volume" else frozenset()
+    found: dict[str, Snapshot] = {}
+    for source, copies in grouped.items():
         # A pending or failed copy does not tell its size (aws 1.8).
-        best = min(copies, key=lambda copy: copy.state != "completed")
-        lineage = lineage_of(best, owner_id=origin.account_id)
+        best = next((copy for copy in copies if copy.state == "completed"), copies[0])
         is_kept = source in verified and len(copies) == 1 and best.snapshot_id in stays
-        if lineage is not None and not is_kept and any(copy.is_live for copy in copies):
-            found[source] = _Unfinished(lineage, size_of(best))
+        if not is_kept and any(copy.is_live for copy in copies):
+            found[source] = best
     return found
 
 
-def _is_from(copy: Snapshot, origin: Origin) -> bool:
-    lineage = lineage_of(copy, owner_id=origin.account_id)
-    return lineage is not None and lineage.source_region == origin.region
-
-
-def newest_kms_b_copies(kms_b_copies: Iterable[Snapshot], owner_id: str) -> frozenset[str]:
+def newest_kms_b_copies(grouped: Mapping[str, Sequence[Snapshot]]) -> frozenset[str]:
     """
     Name the completed KMS-B copy of the newest source of each volume: what the next copy can be incremental to.
 
     Of several copies of that source it names the survivor.
+
+    :param grouped: our KMS-B copies, as :func:`~.lineage.copies_by_source` has them.
     """
     newest: dict[str, tuple[datetime, str]] = {}
     stays: dict[str, str] = {}
-    for copy in sorted(kms_b_copies, key=seniority):
-        lineage = lineage_of(copy, owner_id=owner_id)
-        if lineage is None or lineage.stage is not Stage.KMS_B or copy.state != "completed":
+    for source, copies in grouped.items():
+        survivor = next((copy for copy in copies if copy.state == "completed"), None)
+        if survivor is None:
             continue
-        volume = volume_group(lineage.source_volume_id, lineage.source_snapshot_id)
-        age = (lineage.source_start_time, lineage.source_snapshot_id)
+        volume = volume_group(survivor.tags[SOURCE_VOLUME_ID], source)
+        age = (source_start_time(survivor), source)
         if volume not in newest or age > newest[volume]:
-            newest[volume], stays[volume] = age, copy.snapshot_id
+            newest[volume], stays[volume] = age, survivor.snapshot_id
     return frozenset(stays.values())

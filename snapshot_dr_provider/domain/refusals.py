@@ -9,6 +9,9 @@ KEY_NOT_ACCESSIBLE: Final = "Given key ID is not accessible"
 SOURCE_NOT_FOUND: Final = "Source snapshot is not found"
 SOURCE_NOT_COMPLETE: Final = "Source snapshot is not complete"
 
+TIME_BASED_MIB_PER_SECOND: Final = 500
+"""What one time-based copy moves at most; fixed (aws 5.10)."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyEvidence:
@@ -65,6 +68,27 @@ def explain_refused_call(why: str, *keys: KeyEvidence) -> str:
         f"{key.name} {key.arn} is to blame: its key policy and the IAM policy of the role that copies both have to "
         f"allow what a copy needs ({_needs(is_new=True)}), kms:DescribeKey first of all, which AWS asks for at once. "
         "Allow it, then clear this task."
+    )
+
+
+def explain_refused_duration(why: str, minutes: int, region: str) -> str:
+    """
+    Say what to do about a time-based copy that AWS does not take; nothing when its parameters were not the reason.
+
+    That a source too large for the duration is an ``InvalidParameterValue`` is not documented ([M]); for a duration
+    that is none it was observed (aws 3.6, [O]). So the duration is suspected, not blamed.
+
+    :param why: the error of the call.
+    :param minutes: that the copy was to take at most.
+    :param region: the destination Region, whose setting it is.
+    """
+    if "InvalidParameterValue" not in why:
+        return ""
+    most = minutes * 60 * TIME_BASED_MIB_PER_SECOND // 1024
+    return (
+        f"It was asked for within {minutes} minutes, in which a time-based copy moves {most:,} GiB at most "
+        f"({TIME_BASED_MIB_PER_SECOND} MiB/s). Set a longer completion_duration_minutes for {region}, or none for "
+        "copies that take as long as they take; then clear the run from its first task on, which reads the settings."
     )
 
 

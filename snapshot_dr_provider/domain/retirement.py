@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, differences, is_verified, size_of
+from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, differences, first_verified, size_of
 from snapshot_dr_provider.domain.lineage import Stage, copies_by_source
 from snapshot_dr_provider.domain.planning import newest_kms_b_copies
 from snapshot_dr_provider.domain.routes import Retention
@@ -55,10 +55,11 @@ def plan_retirement(
     successors = copies_by_source(kms_c_copies, owner_id=kms_c.owner_id, stage=Stage.KMS_C)
     verdicts = {source: _verdict(successors.get(source, ()), kms_c, size) for source, size in wanted.items()}
     busy = {source for source, copies in successors.items() if any(copy.state == "pending" for copy in copies)}
-    stays = newest_kms_b_copies(kms_b_copies, kms_b.owner_id) if retention == "newest_per_volume" else frozenset()
+    retiring = copies_by_source(kms_b_copies, owner_id=kms_b.owner_id, stage=Stage.KMS_B)
+    stays = newest_kms_b_copies(retiring) if retention == "newest_per_volume" else frozenset()
     delete: list[tuple[Snapshot, str]] = []
     keep: dict[str, str] = {}
-    for source, copies in copies_by_source(kms_b_copies, owner_id=kms_b.owner_id, stage=Stage.KMS_B).items():
+    for source, copies in retiring.items():
         for copy in copies:
             reason = _reason_to_keep(copy, successors.get(source, ()), kms_b, kms_c)
             reason = reason or verdicts.get(source, "") or (KEPT if copy.snapshot_id in stays else "")
@@ -79,7 +80,7 @@ def plan_retirement(
 
 def _verdict(copies: Sequence[Snapshot], expected: Expectation, size: SourceSize) -> str:
     """Say what is wrong with the KMS-C copies of a source; empty when one of them is verified."""
-    if any(is_verified(copy, expected, size) for copy in copies):
+    if first_verified(copies, expected, size):
         return ""
     if not copies:
         return f"account {expected.owner_id} has no KMS-C copy of it"

@@ -23,6 +23,8 @@ class Route:
     :param source_role_arn: role to assume with that connection; ``None`` when the connection says it all.
     :param dr_conn_id: Airflow connection for the DR account.
     :param dr_role_arn: role to assume with that one, likewise.
+    :param source_copy_slots: copies in flight at once in the Org-A account and the destination Region (aws 3.1);
+        ``None`` where it has as many as the run says.
     """
 
     account_id: str
@@ -37,6 +39,7 @@ class Route:
     source_role_arn: str | None = None
     dr_role_arn: str | None = None
     former_kms_c_arns: tuple[str, ...] = ()
+    source_copy_slots: int | None = None
 
     @property
     def label(self) -> str:

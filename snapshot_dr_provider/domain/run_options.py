@@ -34,7 +34,11 @@ class RunOptions:
     :param settle_seconds: how long nothing is started after an ambiguous answer.
     :param first_fire_seconds: how long a deferred task waits at least, against a race of Airflow (airflow 5).
     :param copy_slots: copies in flight at once in one account and destination Region (aws 3.1).
-    :param copy_slots_by_region: exceptions from it, as pairs of a destination Region and a number.
+    :param copy_slots_by_region: those in the DR account, as pairs of a destination Region and a number.
+    :param source_copy_slots_by_region: those in each source account, likewise; a run of a version that knew one number
+        for both has none.
+    :param completion_duration_by_region: minutes that time-based copies may take, as pairs with a destination Region;
+        copies to all others are standard ones (aws 5.10).
     :param organization_id: of the source accounts, to which KMS-B is opened.
     :param copy_role_name: role, with its path, by which all accounts are entered; ``None`` when it is not the same.
     :param key_admin_conn_id: Airflow connection that may write the policy of KMS-B; empty where nothing writes it.
@@ -59,6 +63,8 @@ class RunOptions:
     first_fire_seconds: float = 15.0
     copy_slots: int = 20
     copy_slots_by_region: tuple[tuple[str, int], ...] = ()
+    source_copy_slots_by_region: tuple[tuple[str, int], ...] = ()
+    completion_duration_by_region: tuple[tuple[str, int], ...] = ()
     organization_id: str = ""
     copy_role_name: str | None = None
     kms_b_window: WindowMode = "unmanaged"
@@ -86,10 +92,6 @@ class RunOptions:
             scope=self.scope,
             include_unencrypted=self.include_unencrypted,
         )
-
-    def slots_in(self, destination_region: str) -> int:
-        """Tell how many copies may be in flight in one account and destination Region."""
-        return dict(self.copy_slots_by_region).get(destination_region, self.copy_slots)
 
     def to_json(self) -> dict[str, object]:
         """Write the options as JSON primitives, the moments in ISO 8601."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, SessionFactory
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 
 from snapshot_dr_provider._compat import AirflowNotFoundException
 from snapshot_dr_provider.exceptions import ConnectionMissingError, WrongAccountError
-from snapshot_dr_provider.hooks.clients import shared_client, shared_loader, signed_by
+from snapshot_dr_provider.hooks.clients import shared_client, shared_loader, shared_session, signed_by
 from snapshot_dr_provider.hooks.errors import translated
 
 if TYPE_CHECKING:
@@ -40,19 +42,59 @@ class Identity:
 
 
 class _SessionFactory(SessionFactory):  # type: ignore[misc, valid-type]  # a class that Airflow's configuration names
-    """Sign in as the amazon provider does, and remember whose role was assumed."""
+    """
+    Sign in as the amazon provider does, with a client of STS that all accounts share.
 
-    assumed_role_arn = ""
+    :param sts: gives that client, which is asked to assume a role.
+    """
+
+    def __init__(self, sts: Callable[[], Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._sts = sts
+        self.assumed_role_arn = ""
+
+    def credentials(self) -> Credentials:
+        """
+        Get credentials that renew themselves; for a role without the session that nobody would use.
+
+        :raises NoCredentialsError: when the connection says none and there are none in the environment.
+        """
+        if self.role_arn and self.conn.assume_role_method == "assume_role":
+            return RefreshableCredentials.create_from_metadata(
+                metadata=self._assumed(), refresh_using=self._assumed, method="sts-assume-role"
+            )
+        return _found(self.create_session())
+
+    def _assumed(self) -> dict[str, str]:
+        # In a context of its own: it becomes due in the middle of a call that is signed with what is to be renewed.
+        answer = Context().run(self._assume)
+        self.assumed_role_arn = answer["AssumedRoleUser"]["Arn"]
+        given = answer["Credentials"]
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+
+    def _assume(self) -> Any:
+        with signed_by(_found(self.basic_session)):
+            return self._assume_role(self._sts())
 
     def _create_basic_session(self, session_kwargs: dict[str, Any]) -> Any:
-        session = super()._create_basic_session(session_kwargs)
-        session._session.register_component("data_loader", shared_loader())  # noqa: SLF001  # boto3 gives it no name
-        return session
+        def make() -> Any:
+            session = super(_SessionFactory, self)._create_basic_session(session_kwargs)
+            session._session.register_component("data_loader", shared_loader())  # noqa: SLF001  # boto3 gives it no name
+            return session
 
-    def _assume_role(self, sts_client: Any) -> Any:
-        answer = super()._assume_role(sts_client)
-        self.assumed_role_arn = answer["AssumedRoleUser"]["Arn"]
-        return answer
+        return shared_session(repr(sorted(session_kwargs.items())), make)
+
+
+def _found(session: Any) -> Credentials:
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    return credentials
 
 
 class AccountHook(AwsBaseHook):
@@ -146,10 +188,13 @@ class AccountHook(AwsBaseHook):
 
     def _sign_in(self) -> Identity:
         """Get credentials as the connection says, and their account: by AssumeRole's answer, or by asking STS."""
-        factory = _SessionFactory(conn=self.conn_config, region_name=self.region_name, config=self.config)
-        credentials = factory.create_session().get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
+        factory = _SessionFactory(
+            lambda: self._client_of("sts", sts_connection_assume=True),
+            conn=self.conn_config,
+            region_name=self.region_name,
+            config=self.config,
+        )
+        credentials = factory.credentials()
         if factory.assumed_role_arn:
             return Identity(factory.assumed_role_arn.split(":")[4], credentials)
         with signed_by(credentials):
@@ -158,9 +203,9 @@ class AccountHook(AwsBaseHook):
     def _client(self, *, once: bool = False) -> Any:
         return self._client_of(self._resolve_service_name(is_resource_type=False), once=once)
 
-    def _client_of(self, service: str, *, once: bool = False) -> Any:
+    def _client_of(self, service: str, *, once: bool = False, **purpose: bool) -> Any:
         """Give the client of a service that all hooks with the same configuration share."""
-        endpoint = self.conn_config.get_service_endpoint_url(service)
+        endpoint = self.conn_config.get_service_endpoint_url(service, **purpose)
 
         def make(session: Session) -> Any:
             # A copy: the SDK writes into what it is given.

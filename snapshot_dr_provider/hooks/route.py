@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.exceptions import ConfigurationError
@@ -12,6 +14,19 @@ from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.kms import KeyView, KmsKeyHook
 
 HookFactory = Callable[..., EbsSnapshotHook]
+
+
+_FACTORY: Final[ContextVar[HookFactory]] = ContextVar("hook_factory", default=EbsSnapshotHook)
+
+
+@contextmanager
+def hooks_made_by(factory: HookFactory) -> Iterator[None]:
+    """Have hooks of routes made by another factory within a ``with`` block: where one process runs many tasks."""
+    token = _FACTORY.set(factory)
+    try:
+        yield
+    finally:
+        _FACTORY.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +41,7 @@ class RouteHooks:
     """
 
     route: Route
-    make: HookFactory = EbsSnapshotHook
+    make: HookFactory = field(default_factory=_FACTORY.get)
     client_arguments: tuple[tuple[str, Any], ...] = ()
     _opened: dict[tuple[str, str], EbsSnapshotHook] = field(default_factory=dict, init=False, repr=False, compare=False)
 

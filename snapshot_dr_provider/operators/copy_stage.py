@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from random import SystemRandom
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from snapshot_dr_provider._compat import AwsBaseOperator, Context, aws_template_fields, conf
 from snapshot_dr_provider.domain.copying import only_copy
@@ -24,6 +24,9 @@ from snapshot_dr_provider.stage import ROUTE_FIELDS, RouteStage, fail_for, raise
 from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.orders import CopyOptions, CopyOrder, accepted_keys, fulfil, write_outcome
 from snapshot_dr_provider.triggers.snapshot_copies import SnapshotCopiesTrigger
+
+_SLOTS_BY_REGION: Final = {Stage.KMS_B: "source_copy_slots_by_region", Stage.KMS_C: "copy_slots_by_region"}
+"""The option of a run with the slots of the accounts that receive the copies of a stage."""
 
 
 class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
@@ -90,10 +93,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         return failures
 
     def _order(self, context: Context, route: Route, to_do: Mapping[str, Sequence[Snapshot]]) -> CopyOrder:
-        options = dict(self.options or {})
-        slots = dict(options.get("copy_slots_by_region", ()))
-        if route.destination_region in slots:
-            options["copy_slots"] = slots[route.destination_region]
+        options = self._options_for(route)
         patience = timedelta(hours=float(options.get("source_timeout_hours", 12)))
         return CopyOrder(
             stage=self.stage,
@@ -101,9 +101,23 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
             sources=tuple(to_do),
             run=str(context["run_id"]),
             wait_until=current_clock().now() + patience,
-            options=CopyOptions.from_json({**options, "wait_for_completion": self.wait_for_completion}),
+            options=CopyOptions.from_json(options),
             earlier_errors=tuple(c.snapshot_id for found in to_do.values() for c in found if c.state != "pending"),
         )
+
+    def _options_for(self, route: Route) -> dict[str, Any]:
+        """Choose from the options of a run, which are of all Regions and both hops, those of this hop on one route."""
+        given = dict(self.options or {})
+        by_region = {
+            "copy_slots": _SLOTS_BY_REGION[self.stage],
+            "completion_duration_minutes": "completion_duration_by_region",
+        }
+        region = route.destination_region
+        here = {option: dict(given.get(pairs, ())).get(region) for option, pairs in by_region.items()}
+        if self.stage is Stage.KMS_B and route.source_copy_slots is not None:
+            here["copy_slots"] = route.source_copy_slots
+        chosen = {option: value for option, value in here.items() if value is not None}
+        return {**given, **chosen, "wait_for_completion": self.wait_for_completion}
 
     def _still_to_do(self, route: Route, sources: Mapping[str, SourceSize]) -> Mapping[str, Sequence[Snapshot]]:
         """Name the sources that do not have their one completed copy yet, each with the copies that there are."""
@@ -142,6 +156,9 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         sources: Mapping[str, SourceSize],
         failures: Mapping[str, Mapping[str, str]],
     ) -> None:
-        explained = explain_failures(self._hooks(route), self.stage, list(sources), failures) if failures else {}
+        explained = {}
+        if failures:
+            minutes = self._options_for(route).get("completion_duration_minutes")
+            explained = explain_failures(self._hooks(route), self.stage, list(sources), failures, minutes)
         good = {source: size for source, size in sources.items() if source not in failures}
         self._leave(context, good, explained)

@@ -11,6 +11,7 @@ from snapshot_dr_provider.domain.refusals import (
     KeyEvidence,
     explain_failed_copy,
     explain_refused_call,
+    explain_refused_duration,
 )
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.route import RouteHooks
@@ -19,17 +20,24 @@ Failures = Mapping[str, Mapping[str, str]]
 """By source: ``why`` it was given up, and the ``state_message`` of its last failed copy."""
 
 
-def explain_failures(hooks: RouteHooks, stage: Stage, sources: Sequence[str], failures: Failures) -> dict[str, str]:
+def explain_failures(
+    hooks: RouteHooks,
+    stage: Stage,
+    sources: Sequence[str],
+    failures: Failures,
+    completion_duration_minutes: int | None = None,
+) -> dict[str, str]:
     """
-    Say for each failure why, what it means, and which key is to blame.
+    Say for each failure why, what it means, and which key or setting is to blame.
 
     Keys are read only when one of them may be to blame. A diagnosis that cannot be made takes nothing away from the
     failure itself.
 
     :param sources: all sources of the stage: those that succeeded are evidence, too.
+    :param completion_duration_minutes: what the copies were asked for with; ``None`` for standard ones.
     """
     try:
-        evidence = _Evidence(hooks, stage, sources, failures)
+        evidence = _Evidence(hooks, stage, sources, failures, completion_duration_minutes)
         return {source: evidence.explain(source) for source in failures}
     except SnapshotDrError as error:
         reason = f"What it means could not be found out: {error}"
@@ -37,10 +45,13 @@ def explain_failures(hooks: RouteHooks, stage: Stage, sources: Sequence[str], fa
 
 
 class _Evidence:
-    """Collect what is known of the keys of a stage."""
+    """Collect what is known of the keys of a stage, and how its copies were asked for."""
 
-    def __init__(self, hooks: RouteHooks, stage: Stage, sources: Sequence[str], failures: Failures) -> None:
+    def __init__(
+        self, hooks: RouteHooks, stage: Stage, sources: Sequence[str], failures: Failures, minutes: int | None
+    ) -> None:
         self._hooks = hooks
+        self._minutes = minutes
         self._failures = failures
         self._in_dr_account = stage is Stage.KMS_C
         self._account_id = hooks.route.dr_account_id if self._in_dr_account else hooks.route.account_id
@@ -57,8 +68,13 @@ class _Evidence:
         if failure["state_message"]:
             meaning = explain_failed_copy(failure["state_message"], self._account_id, *keys)
         else:
-            meaning = explain_refused_call(failure["why"], *keys)
+            meaning = explain_refused_call(failure["why"], *keys) or self._explain_duration(failure["why"])
         return f"{failure['why']}. {meaning}".rstrip()
+
+    def _explain_duration(self, why: str) -> str:
+        if self._minutes is None:
+            return ""
+        return explain_refused_duration(why, self._minutes, self._hooks.route.destination_region)
 
     def _keys(self, source: str, failure: Mapping[str, str]) -> tuple[KeyEvidence, KeyEvidence]:
         """Collect what is known of the key that a copy was to be read with, and of the one it was to be under."""

@@ -143,7 +143,7 @@ def _common_role(routes: tuple[Route, ...]) -> str | None:
 
 def _options_of(run: RunFacts, params: RunParams, settings: Settings) -> RunOptions:
     period = period_of_run(run, params, timedelta(days=settings.lookback_days))
-    slots = {region: destination.copy_slots for region, destination in settings.destinations.items()}
+    destinations = sorted(settings.destinations.items())
     return RunOptions(
         interval_start=period.start,
         interval_end=period.end,
@@ -161,8 +161,14 @@ def _options_of(run: RunFacts, params: RunParams, settings: Settings) -> RunOpti
         poll_seconds=settings.tuning.poll_seconds,
         first_fire_seconds=settings.tuning.first_fire_seconds,
         # A reader that does not ask for its Region stays below the quota everywhere.
-        copy_slots=min(slots.values()),
-        copy_slots_by_region=tuple(sorted(slots.items())),
+        copy_slots=min(min(each.copy_slots, each.source_copy_slots) for _, each in destinations),
+        copy_slots_by_region=tuple((region, each.copy_slots) for region, each in destinations),
+        source_copy_slots_by_region=tuple((region, each.source_copy_slots) for region, each in destinations),
+        completion_duration_by_region=tuple(
+            (region, each.completion_duration_minutes)
+            for region, each in destinations
+            if each.completion_duration_minutes is not None
+        ),
         organization_id=settings.organization_id,
         kms_b_window=settings.kms_b_window,
         kms_b_window_hours=settings.kms_b_window_hours,

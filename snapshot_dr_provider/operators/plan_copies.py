@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from snapshot_dr_provider._compat import AwsBaseOperator, Context, aws_template_fields
 from snapshot_dr_provider.domain.coverage import Expectation
-from snapshot_dr_provider.domain.lineage import Stage
+from snapshot_dr_provider.domain.lineage import STAGE, Stage
 from snapshot_dr_provider.domain.planning import CopyPlan, Origin, candidates, plan_copies
 from snapshot_dr_provider.domain.records import write_records
 from snapshot_dr_provider.domain.routes import Route
@@ -64,8 +64,11 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
             route.source_region,
             Expectation(Stage.KMS_C, route.dr_account_id, accepted_keys(Stage.KMS_C, route)),
         )
-        sources = list(hooks.sources().own_snapshots())
-        kms_b_copies = hooks.kms_b().copies_from(route.account_id, Stage.KMS_B)
+        sources = hooks.sources().own_snapshots()
+        if route.source_region == route.destination_region:
+            kms_b_copies = [copy for copy in sources if copy.tags.get(STAGE) == Stage.KMS_B]
+        else:
+            kms_b_copies = hooks.kms_b().copies_from(route.account_id, Stage.KMS_B)
         known = candidates(sources, kms_b_copies, options.selection, origin)
         kms_c_copies = hooks.kms_c().copies_of(known, Stage.KMS_C)
         return plan_copies(

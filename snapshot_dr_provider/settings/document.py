@@ -47,6 +47,11 @@ class Document:
         count = "a problem" if len(parts) == 1 else f"{len(parts)} problems"
         return SettingsError("\n".join([f"The settings file {self.path} has {count}:", *parts]))
 
+    def key_at(self, place: Place) -> str:
+        """Give a key as it is written in the file, where YAML makes something else than a text of it."""
+        keys = (str(known[-1]) for known in self.lines if known and known[:-1] == place[:-1])
+        return next((key for key in keys if yaml.safe_load(key) == place[-1]), str(place[-1]))
+
     def _line_of(self, place: Place) -> int:
         """Find the line of a part, or of what it is missing from."""
         while place not in self.lines and place:

@@ -58,6 +58,9 @@ def _worded(detail: ErrorDetails, document: Document) -> Problem:
     """Say what pydantic found in the words of the file."""
     place = tuple(step if isinstance(step, int) else str(step) for step in detail["loc"] if step != "[key]")
     written = document.words.get(place, document.words.get(place[:-1], ""))
+    if detail["loc"][-1:] == ("[key]",):
+        written = document.key_at(place)
+        place = (*place[:-1], written)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return Problem(place, f"is not a setting. {did_you_mean(str(place[-1]), _known_keys(place[:-1]))}")

@@ -46,6 +46,8 @@ RoleArn = Annotated[StrictStr, AfterValidator(names.require_role_arn)]
 RoleName = Annotated[StrictStr, AfterValidator(names.require_role_name)]
 ConnId = Annotated[StrictStr, AfterValidator(names.require_conn_id)]
 ConnTemplate = Annotated[StrictStr, AfterValidator(names.require_conn_template)]
+CompletionDuration = Annotated[StrictInt, AfterValidator(names.require_completion_duration)]
+Slots = Annotated[StrictInt, Field(ge=1, le=1000)]
 Text = Annotated[StrictStr, Field(min_length=1)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Regions = Annotated[tuple[Region, ...], BeforeValidator(_list_of), AfterValidator(_not_empty)]
@@ -82,13 +84,21 @@ class Destination(Section):
     :param kms_b: ARN of the key that the whole organization may use.
     :param kms_c: ARN of the key that only the DR account can use.
     :param former_kms_c: ARNs of keys under which earlier DR copies still count.
-    :param copy_slots: copies in flight at once in one account (aws 3.1).
+    :param copy_slots: copies in flight at once in the DR account (aws 3.1).
+    :param source_copy_slots: copies in flight at once in each source account, whose quota is its own.
+    :param source_copy_slots_by_account: exceptions from it, by account id. They are not beside the accounts, because a
+        quota is one of an account and a Region, and accounts that AWS Organizations lists have no entry there.
+    :param completion_duration_minutes: of the copies of both hops; ``None`` for standard copies, which cost nothing
+        beside the storage (aws 5.10).
     """
 
     kms_b: KeyArn
     kms_c: KeyArn
     former_kms_c: tuple[KeyArn, ...] = ()
-    copy_slots: StrictInt = Field(default=20, ge=1, le=1000)
+    copy_slots: Slots = 20
+    source_copy_slots: Slots = 20
+    source_copy_slots_by_account: Mapping[AccountId, Slots] = Field(default_factory=dict)
+    completion_duration_minutes: CompletionDuration | None = None
 
 
 class StaticAccount(Section):
@@ -248,6 +258,7 @@ class Settings(Section):
             source_role_arn=role_arn,
             dr_conn_id=self.dr_account.aws_conn_id,
             dr_role_arn=self.dr_account.role_arn,
+            source_copy_slots=keys.source_copy_slots_by_account.get(account.account_id),
         )
 
     def _entrance(self, account: Account, partition: str) -> tuple[str, str | None]:

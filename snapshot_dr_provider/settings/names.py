@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CONN_PLACEHOLDERS: Final = ("account_id", "account_name")
 """What the template of a connection's name may have in braces."""
 
+COMPLETION_DURATIONS: Final = range(15, 2881, 15)
+"""Minutes in which a time-based copy can be asked to be completed (aws 3.6, 5.10)."""
+
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 _ORGANIZATION_ID: Final = re.compile(r"o-[a-z0-9]{10,32}")
 _PARENT_ID: Final = re.compile(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}")
@@ -157,6 +160,19 @@ def require_key_arn(text: str) -> str:
     msg = (
         f"{text!r} {what}. A source account would look it up among its own keys, and copies are checked against the "
         "key's ARN. In the DR account `aws kms describe-key --key-id ... --query KeyMetadata.Arn` prints it."
+    )
+    raise ValueError(msg)
+
+
+def require_completion_duration(minutes: int) -> int:
+    """Refuse what AWS does not take as the duration of a time-based copy (aws 3.6)."""
+    if minutes in COMPLETION_DURATIONS:
+        return minutes
+    shortest, longest, step = COMPLETION_DURATIONS[0], COMPLETION_DURATIONS[-1], COMPLETION_DURATIONS.step
+    near = min(COMPLETION_DURATIONS, key=lambda allowed: abs(allowed - minutes))
+    msg = (
+        f"{minutes} is no duration of a time-based copy: AWS takes {shortest} to {longest} minutes in steps of {step}. "
+        f"Write {near}, or leave it out for copies that take as long as they take."
     )
     raise ValueError(msg)
 

@@ -89,6 +89,14 @@ class _File:
         return [(place, str(self.at(*place))) for place in places if is_account_id(self.at(*place))]
 
     @property
+    def accounts_with_slots(self) -> list[tuple[Place, str]]:
+        """Each account with slots of its own, by destination Region."""
+        sections: list[Place] = [
+            ("destinations", region, "source_copy_slots_by_account") for region in self.section("destinations")
+        ]
+        return [((*place, key), key) for place in sections for key in self.section(*place) if is_account_id(key)]
+
+    @property
     def pairs_of_regions(self) -> list[tuple[Place, str]]:
         """Each destination Region that a source Region names, one value standing for a list of one."""
         found: list[tuple[Place, object]] = []
@@ -235,6 +243,23 @@ def _the_dr_account_is_no_source(file: _File) -> Iterator[Problem]:
             )
 
 
+def _slots_of_accounts_are_those_of_source_accounts(file: _File) -> Iterator[Problem]:
+    known = [account_id for _, account_id in file.source_accounts]
+    for place, account_id in file.accounts_with_slots:
+        if account_id == file.dr_account:
+            yield Problem(
+                place,
+                f"account {account_id} is the DR account, which receives the copies of hop 2. Write "
+                f"destinations.{place[1]}.copy_slots instead.",
+            )
+        elif known and account_id not in known:
+            yield Problem(
+                place,
+                f"account {account_id} is not among accounts.static, so that nothing is copied there. Correct it, or "
+                f"remove it. {did_you_mean(account_id, known)}",
+            )
+
+
 def _every_account_has_its_own_credentials(file: _File) -> Iterator[Problem]:
     accounts = file.sequence("accounts", "static")
     needy = [place for place, account in accounts if isinstance(account, Mapping) and not account.get("aws_conn_id")]
@@ -292,6 +317,7 @@ _RULES: Final[tuple[Callable[[_File], Iterable[Problem]], ...]] = (
     _accounts_are_listed_in_one_way,
     _accounts_are_listed_once,
     _the_dr_account_is_no_source,
+    _slots_of_accounts_are_those_of_source_accounts,
     _every_account_has_its_own_credentials,
     _a_managed_window_has_its_key,
     _a_role_of_the_key_administrator_has_its_connection,

@@ -13,6 +13,7 @@ from snapshot_dr_provider.domain.lineage import Stage
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.route import RouteHooks
+from snapshot_dr_provider.triggers.arrivals import shared_arrivals
 from snapshot_dr_provider.triggers.clock import Clock
 from snapshot_dr_provider.triggers.copy_engine import CopyEngine, Outcome
 from snapshot_dr_provider.triggers.desk import CopyDesk, shared_desk
@@ -32,6 +33,7 @@ class CopyOptions:
     :param first_fire_seconds: shortest life of a trigger; below some 6 s Airflow 3.3.2 may mistake the late end of the
         deferral for a failure (airflow 5).
     :param wait_for_completion: whether a source is done when its copy is completed, or already when it is started.
+    :param completion_duration_minutes: of time-based copies; ``None`` for standard ones (aws 5.10).
     """
 
     poll_seconds: float = 15.0
@@ -40,6 +42,7 @@ class CopyOptions:
     copy_slots: int = 20
     first_fire_seconds: float = 15.0
     wait_for_completion: bool = True
+    completion_duration_minutes: int | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> CopyOptions:
@@ -113,6 +116,7 @@ async def fulfil(order: CopyOrder, hooks: RouteHooks, clock: Clock, random: Rand
             settle=settle,
             clock=clock,
             random=random,
+            completion_duration_minutes=order.options.completion_duration_minutes,
         )
     )
     limits = Limits(
@@ -126,7 +130,9 @@ async def fulfil(order: CopyOrder, hooks: RouteHooks, clock: Clock, random: Rand
     )
     memory = Memory(earlier_errors=frozenset(order.earlier_errors))
     keeper = shared_keeper(order.window, hooks.client_arguments, clock) if order.window else None
-    return await CopyEngine(desk, _supply(order, hooks), limits, clock, memory, keeper=keeper).run(order.sources)
+    poll = timedelta(seconds=order.options.poll_seconds)
+    engine = CopyEngine(desk, _supply(order, hooks, clock), limits, clock, memory, poll=poll, keeper=keeper)
+    return await engine.run(order.sources)
 
 
 def accepted_keys(stage: Stage, route: Route) -> frozenset[str]:
@@ -136,13 +142,13 @@ def accepted_keys(stage: Stage, route: Route) -> frozenset[str]:
     return frozenset({route.kms_c_arn, *route.former_kms_c_arns})
 
 
-def _supply(order: CopyOrder, hooks: RouteHooks) -> Supply:
+def _supply(order: CopyOrder, hooks: RouteHooks, clock: Clock) -> Supply:
     route = order.route
     if order.stage is Stage.KMS_B:
         return SourceSnapshots(hooks.sources(), route.account_id, route.source_region, route.kms_b_arn, order.run)
     return SharedKmsBCopies(
         owner_hook=hooks.kms_b(),
-        dr_hook=hooks.kms_c(),
+        arrivals=shared_arrivals(hooks.kms_c(), clock),
         account_id=route.account_id,
         dr_account_id=route.dr_account_id,
         destination_region=route.destination_region,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from snapshot_dr_provider.domain.lineage import Stage
+from snapshot_dr_provider.domain.pacing import next_look
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import ServiceError, SnapshotDrError, ThrottledError
@@ -81,15 +82,18 @@ class SnapshotCompletedTrigger(BaseTrigger):
             route = Route.from_json(self.route)
             hooks = RouteHooks(route, make=make, client_arguments=tuple(self.client_arguments.items()))
             look = self._look(hooks.kms_b() if self.stage == Stage.KMS_B else hooks.kms_c())
-            while not await self._is_over(look):
-                await clock.sleep(self.poll_seconds)
+            while (due := await self._next_look(look, clock)) is not None:
+                await clock.sleep((due - clock.now()).total_seconds())
 
-    async def _is_over(self, look: Look) -> bool:
+    async def _next_look(self, look: Look, clock: Clock) -> datetime | None:
+        """Look, and say when to look again; ``None`` when nothing is pending any more."""
+        now, poll = clock.now(), timedelta(seconds=self.poll_seconds)
         try:
-            return all(copy.state != "pending" for copy in await in_thread(look))
+            pending = [copy for copy in await in_thread(look) if copy.state == "pending"]
         except (ThrottledError, ServiceError) as error:
             self.log.warning("%s; looking again later", error)
-            return False
+            return now + poll
+        return next_look(pending, now, poll, for_the_first=False)
 
     def _look(self, hook: EbsSnapshotHook) -> Look:
         if self.snapshot_ids:

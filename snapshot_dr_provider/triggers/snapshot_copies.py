@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from random import SystemRandom
+from threading import Lock
 from typing import Any, ClassVar, Self
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -28,6 +29,7 @@ class SharedHooks:
 
     _in_use: ClassVar[dict[tuple[Any, ...], EbsSnapshotHook]] = {}
     _users: ClassVar[Counter[tuple[Any, ...]]] = Counter()
+    _counting: ClassVar[Lock] = Lock()
 
     def __init__(self) -> None:
         self._taken: list[tuple[Any, ...]] = []
@@ -35,21 +37,23 @@ class SharedHooks:
     def __call__(self, conn_id: str, **arguments: Any) -> EbsSnapshotHook:
         """Give the hook with these arguments that others use, or else a new one."""
         key = (conn_id, *sorted((name, repr(value)) for name, value in arguments.items()))
-        if key not in self._in_use:
-            self._in_use[key] = EbsSnapshotHook(conn_id, **arguments)
-        self._users[key] += 1
-        self._taken.append(key)
-        return self._in_use[key]
+        with self._counting:
+            if key not in self._in_use:
+                self._in_use[key] = EbsSnapshotHook(conn_id, **arguments)
+            self._users[key] += 1
+            self._taken.append(key)
+            return self._in_use[key]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for key in self._taken:
-            self._users[key] -= 1
-            if not self._users[key]:
-                del self._users[key], self._in_use[key]
-        self._taken.clear()
+        with self._counting:
+            for key in self._taken:
+                self._users[key] -= 1
+                if not self._users[key]:
+                    del self._users[key], self._in_use[key]
+            self._taken.clear()
 
 
 class SnapshotCopiesTrigger(BaseTrigger):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from snapshot_dr_provider.domain.copying import CopyRequest, survivor
 from snapshot_dr_provider.domain.lineage import Lineage, Stage, copies_by_source, lineage_of
 from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
+from snapshot_dr_provider.triggers.arrivals import Arrivals
+from snapshot_dr_provider.triggers.threads import in_thread
 
 
 class Supply(Protocol):
@@ -20,12 +22,16 @@ class Supply(Protocol):
         """Region in which the snapshots lie that are copied from."""
         ...
 
-    def survey(self, sources: Sequence[str]) -> list[CopyRequest]:
-        """Read whether the sources can be copied from now. Blocks."""
+    async def survey(self, sources: Sequence[str]) -> list[CopyRequest]:
+        """Read whether the sources can be copied from now."""
         ...
 
-    def prepare(self, request: CopyRequest) -> None:
-        """Do what an unprepared request lacks. Blocks."""
+    async def prepare(self, request: CopyRequest) -> None:
+        """Do what an unprepared request lacks."""
+        ...
+
+    def forget(self, source: str) -> None:
+        """Take nothing that was read of a source for granted any more."""
         ...
 
 
@@ -48,9 +54,9 @@ class SourceSnapshots:
         """Region in which the sources lie."""
         return self.source_region
 
-    def survey(self, sources: Sequence[str]) -> list[CopyRequest]:
+    async def survey(self, sources: Sequence[str]) -> list[CopyRequest]:
         """Read the state of the sources: only a completed one can be copied (aws 1.5)."""
-        found = self.hook.own_snapshots_by_id(sources)
+        found = await in_thread(self.hook.own_snapshots_by_id, sources)
         return [self._request(source, found.get(source)) for source in sources]
 
     def _request(self, source: str, snapshot: Snapshot | None) -> CopyRequest:
@@ -77,8 +83,11 @@ class SourceSnapshots:
             run=self.run,
         )
 
-    def prepare(self, request: CopyRequest) -> None:
+    async def prepare(self, request: CopyRequest) -> None:
         """Do nothing: an account may copy its own snapshots."""
+
+    def forget(self, source: str) -> None:
+        """Do nothing: each survey reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +96,42 @@ class SharedKmsBCopies:
     Supply hop 2 with KMS-B copies, shared with the DR account.
 
     :param owner_hook: of the Org-A account in the destination Region; it shares.
-    :param dr_hook: of the DR account there; it tells what has arrived.
+    :param arrivals: in the DR account there.
     """
 
     owner_hook: EbsSnapshotHook
-    dr_hook: EbsSnapshotHook
+    arrivals: Arrivals
     account_id: str
     dr_account_id: str
     destination_region: str
     kms_b_arn: str
     kms_c_arn: str
     run: str
+    _completed: dict[str, Snapshot] = field(default_factory=dict)
 
     @property
     def region(self) -> str:
         """Region in which the KMS-B copies lie."""
         return self.destination_region
 
-    def survey(self, sources: Sequence[str]) -> list[CopyRequest]:
-        """Read which KMS-B copies are completed, and which of them the DR account sees."""
+    async def survey(self, sources: Sequence[str]) -> list[CopyRequest]:
+        """
+        Read which KMS-B copies are completed, and which of them the DR account sees.
+
+        One that was completed stays what it is: while it is only waited for to be visible, it is not read again.
+        """
+        unknown = [source for source in sources if source not in self._completed]
+        chosen = {**self._completed, **(await in_thread(self._choose, unknown) if unknown else {})}
+        self._completed.update((s, copy) for s, copy in chosen.items() if copy and copy.state == "completed")
+        ids = [copy.snapshot_id for source in sources if (copy := chosen[source]) is not None]
+        visible = await self.arrivals.visible(self.account_id, ids)
+        return [self._request(source, chosen[source], visible) for source in sources]
+
+    def _choose(self, sources: Sequence[str]) -> dict[str, Snapshot | None]:
         found = self.owner_hook.copies_of(sources, Stage.KMS_B)
         grouped = copies_by_source(found, owner_id=self.account_id, stage=Stage.KMS_B)
         keys = frozenset({self.kms_b_arn})
-        chosen = {source: survivor(grouped.get(source, ()), keys) for source in sources}
-        ids = [copy.snapshot_id for copy in chosen.values() if copy is not None]
-        visible = self.dr_hook.visible_from(self.account_id, ids)
-        return [self._request(source, copy, visible) for source, copy in chosen.items()]
+        return {source: survivor(grouped.get(source, ()), keys) for source in sources}
 
     def _request(self, source: str, copy: Snapshot | None, visible: frozenset[str]) -> CopyRequest:
         if copy is None:
@@ -130,6 +149,10 @@ class SharedKmsBCopies:
         why = f"its KMS-B copy {copy.snapshot_id} is shared with {self.dr_account_id} but not visible there"
         return CopyRequest(source, "unprepared", copy.snapshot_id, target, why)
 
-    def prepare(self, request: CopyRequest) -> None:
+    async def prepare(self, request: CopyRequest) -> None:
         """Share the KMS-B copy; it has to be completed by then (aws 1.6)."""
-        self.owner_hook.share(request.copy_from, self.dr_account_id)
+        await in_thread(self.owner_hook.share, request.copy_from, self.dr_account_id)
+
+    def forget(self, source: str) -> None:
+        """Read the KMS-B copy of a source again: it may have been deleted."""
+        self._completed.pop(source, None)

@@ -151,6 +151,7 @@ def test_slots_are_never_exceeded(deployment: Deployment) -> None:
                 "kms_b": worlds.kms_arn(worlds.DR, worlds.KMS_B_ID),
                 "kms_c": worlds.kms_arn(worlds.DR, worlds.KMS_C_ID),
                 "copy_slots": 2,
+                "source_copy_slots": 2,
             }
         },
     )
@@ -162,6 +163,18 @@ def test_slots_are_never_exceeded(deployment: Deployment) -> None:
         f"{worlds.DR}/{worlds.REGION}": 2,
     }
     assert deployment.calls("CopySnapshot") == 10
+
+
+def test_a_duration_of_the_settings_is_that_of_every_copy(deployment: Deployment) -> None:
+    """With completion_duration_minutes the copies of both hops are time-based ones of that duration."""
+    world = worlds.world(1, 2, copy_seconds=0.3)
+    keys = worlds.settings(world)["destinations"][worlds.REGION]
+    deployment.start(world, destinations={worlds.REGION: {**keys, "completion_duration_minutes": 45}})
+    run = deployment.run_day()
+    assert run.is_green, run.errors
+    deployment.expect_done()
+    made = [each for each in deployment.control.snapshots() if "snapshot-dr:stage" in each["tags"]]
+    assert [each["completion_duration_minutes"] for each in made] == [45] * 4
 
 
 def test_slow_world_makes_no_difference(deployment: Deployment) -> None:

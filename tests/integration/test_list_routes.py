@@ -396,12 +396,16 @@ class TestOptions:
         """Filters, times and bounds reach the stages, and so do the snapshots that are named."""
         run.list(
             {"snapshot_ids": ["snap-0123456789abcdef0"], "dry_run": True},
-            destinations={"us-east-1": SETTINGS["destinations"]["us-east-1"] | {"copy_slots": 7}},
+            destinations={
+                "us-east-1": SETTINGS["destinations"]["us-east-1"]
+                | {"copy_slots": 70, "source_copy_slots": 7, "completion_duration_minutes": 60}
+            },
             selection={
                 "include_tags": {"Env": ["prod", "prod-*"]},
                 "exclude_tags": {"dr": "skip"},
                 "snapshots": "newest_per_volume",
                 "include_unencrypted": True,
+                "priority_tag": "Backup-Priority",
             },
             kms_b_retention="newest_per_volume",
             source_timeout_hours=6,
@@ -434,7 +438,10 @@ class TestOptions:
             first_fire_seconds=0,
             max_attempts=5,
             copy_slots=7,
-            copy_slots_by_region=(("us-east-1", 7),),
+            copy_slots_by_region=(("us-east-1", 70),),
+            source_copy_slots_by_region=(("us-east-1", 7),),
+            completion_duration_by_region=(("us-east-1", 60),),
+            priority_tag="Backup-Priority",
             organization_id=SETTINGS["organization_id"],
             copy_role_name="SnapshotDr",
             kms_b_window="per_run",

@@ -182,6 +182,51 @@ def test_a_quota_that_others_use_is_a_signal_to_wait(enter):
     assert len(copies(sandbox, "kms-b")) == len(ids)
 
 
+OF_A_RUN = {
+    **FAST,
+    "copy_slots": 1,
+    "copy_slots_by_region": [[worlds.REGION, 3]],
+    "source_copy_slots_by_region": [[worlds.REGION, 2]],
+}
+"""Options as a run hands them to both hops."""
+
+
+def test_each_hop_has_the_slots_of_the_account_that_receives_its_copies(enter):
+    """A quota that was raised in the DR account alone is used in hop 2, and hop 1 stays within that of its account."""
+    world = worlds.world(1, 6, copy_seconds=0.6)
+    sandbox = enter(world)
+    ids = [seed.snapshot_id for seed in world.snapshots]
+    arguments = {**ARGUMENTS, "options": OF_A_RUN, "deferrable": True, "source_snapshot_ids": ids}
+    run(CopySnapshotToKmsBOperator(task_id="copy", **arguments))
+    run(RotateToKmsCOperator(task_id="rotate", **arguments))
+    assert sandbox.control.peak_in_flight() == {f"{ACCOUNT}/{worlds.REGION}": 2, f"{worlds.DR}/{worlds.REGION}": 3}
+
+
+def test_an_account_has_the_slots_that_its_route_names(enter):
+    """A quota that was raised for one source account is used in hop 1 of that account, and changes nothing in hop 2."""
+    world = worlds.world(1, 6, copy_seconds=0.6)
+    sandbox = enter(world)
+    ids = [seed.snapshot_id for seed in world.snapshots]
+    arguments: dict = {"route": route(source_copy_slots=5), "source_snapshot_ids": ids, "options": OF_A_RUN}
+    run(CopySnapshotToKmsBOperator(task_id="copy", deferrable=True, **arguments))
+    run(RotateToKmsCOperator(task_id="rotate", deferrable=True, **arguments))
+    assert sandbox.control.peak_in_flight() == {f"{ACCOUNT}/{worlds.REGION}": 5, f"{worlds.DR}/{worlds.REGION}": 3}
+
+
+def test_a_run_of_an_earlier_version_goes_on(enter):
+    """Options without slots of the source accounts give hop 1 the common number."""
+    world = worlds.world(1, 3, copy_seconds=0.3)
+    sandbox = enter(world)
+    options = {name: value for name, value in OF_A_RUN.items() if name != "source_copy_slots_by_region"}
+    ids = [seed.snapshot_id for seed in world.snapshots]
+    run(
+        CopySnapshotToKmsBOperator(
+            task_id="copy", deferrable=True, source_snapshot_ids=ids, **{**ARGUMENTS, "options": options}
+        )
+    )
+    assert sandbox.control.peak_in_flight()[f"{ACCOUNT}/{worlds.REGION}"] == 1
+
+
 @pytest.mark.parametrize(
     ("connection", "error", "says"),
     [
@@ -223,14 +268,15 @@ def test_throttling_is_left_to_the_retries_of_airflow(enter):
     assert not isinstance(raised.value, AirflowFailException)
 
 
-def test_a_route_of_5000_snapshots_fits(enter):
-    """Records and trigger arguments of 5,000 snapshots are JSON of less than half a megabyte each."""
+@pytest.mark.parametrize("priority", [None, 999_999])
+def test_a_route_of_5000_snapshots_fits(enter, priority):
+    """Records and trigger arguments of 5,000 snapshots are JSON of little more than half a megabyte at most."""
     import json
 
     from snapshot_dr_provider.domain.coverage import SourceSize
     from snapshot_dr_provider.domain.records import read_records, write_records
 
-    wanted = {f"snap-{number:017x}": SourceSize(16384, 2**44 - number) for number in range(5000)}
+    wanted = {f"snap-{number:017x}": SourceSize(16384, 2**44 - number, priority) for number in range(5000)}
     records = json.dumps(write_records(wanted))
     assert read_records(json.loads(records)) == wanted
     enter(worlds.world(1, 1))

@@ -85,6 +85,36 @@ def test_the_documented_example_loads():
     assert settings.selection.include_tags == {"Environment": ("prod", "prod-*")}
 
 
+def test_a_source_account_may_have_slots_of_its_own(load):
+    """A quota that was raised for one account in one Region is the route's; all other routes have the common one."""
+    there = "destinations", "us-east-1"
+    two = [*GOOD["accounts"]["static"], {"account_id": "222222222222", "name": "orders-prod"}]
+    west = {"kms_b": KMS_B.replace("us-east-1", "us-west-2"), "kms_c": KMS_C.replace("us-east-1", "us-west-2")}
+    settings = load(
+        changed(
+            ((*there, "source_copy_slots_by_account"), {"222222222222": 50}),
+            (("destinations", "us-west-2"), west),
+            (("source_regions", "us-east-1"), ["us-east-1", "us-west-2"]),
+            (("accounts", "static"), two),
+        )
+    )
+    routes = settings.routes(settings.static_accounts)
+    assert {(r.account_name, r.destination_region): r.source_copy_slots for r in routes} == {
+        ("payments-prod", "us-east-1"): None,
+        ("payments-prod", "us-west-2"): None,
+        ("orders-prod", "us-east-1"): 50,
+        ("orders-prod", "us-west-2"): None,
+    }
+
+
+def test_slots_of_accounts_that_the_organization_lists(load):
+    """Where the accounts are not known before a run, any of them may have slots of its own."""
+    listed = {"organizations": {"aws_conn_id": "org"}}
+    slots = (("destinations", "us-east-1", "source_copy_slots_by_account"), {"222222222222": 50})
+    settings = load(changed((("accounts",), listed), slots))
+    assert settings.destinations["us-east-1"].source_copy_slots_by_account == {"222222222222": 50}
+
+
 def commented_out(first_line):
     """Give the block of the example that begins with a line, without its comment signs."""
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
@@ -142,11 +172,14 @@ def test_a_window_that_cannot_work_is_refused(refusal, name, value, answer):
 
 
 def test_the_smallest_file_has_the_documented_defaults(load):
-    """Lookback 3 days, source timeout 12 hours, every snapshot, no KMS-B copy kept, 20 slots, first fire after 15 s."""
+    """Lookback 3 days, source timeout 12 h, every snapshot, no KMS-B copy kept, 20 slots, standard copies."""
     settings = load(GOOD)
     assert (settings.lookback_days, settings.source_timeout_hours, settings.kms_b_retention) == (3, 12, "none")
     assert (settings.selection.snapshots, settings.selection.include_unencrypted) == ("every", False)
-    assert settings.destinations["us-east-1"].copy_slots == 20
+    assert settings.selection.priority_tag is None
+    destination = settings.destinations["us-east-1"]
+    assert (destination.copy_slots, destination.source_copy_slots) == (20, 20)
+    assert destination.completion_duration_minutes is None
     assert settings.tuning.model_dump() == {
         "settle_seconds": 60,
         "poll_seconds": 15,
@@ -359,7 +392,8 @@ REFUSED = {
     ),
     "unknown setting like no other": (
         [(("selection",), {"zzz": 1})],
-        ["selection.zzz: is not a setting", "Known here: exclude_tags, include_tags, include_unencrypted, snapshots."],
+        ["selection.zzz: is not a setting", "Known here: exclude_tags, include_tags, include_unencrypted, "
+         "priority_tag, snapshots."],
     ),
     "missing section": (
         [(("dr_account",), GONE)],
@@ -409,6 +443,48 @@ REFUSED = {
         [(("destinations", "us-east-1", "copy_slots"), 5000)],
         ["destinations.us-east-1.copy_slots", "at most 1000"],
     ),
+    "no slot in the source accounts": (
+        [(("destinations", "us-east-1", "source_copy_slots"), 0)],
+        ["destinations.us-east-1.source_copy_slots", "at least 1"],
+    ),
+    "no slot in one source account": (
+        [(("destinations", "us-east-1", "source_copy_slots_by_account"), {"111111111111": 0})],
+        ["destinations.us-east-1.source_copy_slots_by_account.111111111111", "at least 1"],
+    ),
+    "slots of an account as a number": (
+        [(("destinations", "us-east-1", "source_copy_slots_by_account"), {111111111111: 50})],
+        ["us-east-1.source_copy_slots_by_account.111111111111: 111111111111 without", '"111111111111" in quotes'],
+    ),
+    "slots of the DR account among those of the source accounts": (
+        [(("destinations", "us-east-1", "source_copy_slots_by_account"), {"999999999999": 50})],
+        [
+            "destinations.us-east-1.source_copy_slots_by_account.999999999999: account 999999999999 is the DR account",
+            "Write destinations.us-east-1.copy_slots",
+        ],
+    ),
+    "slots of an account that is not listed": (
+        [(("destinations", "us-east-1", "source_copy_slots_by_account"), {"111111111112": 50})],
+        [
+            "source_copy_slots_by_account.111111111112: account 111111111112 is not among accounts.static",
+            "Did you mean 111111111111?",
+        ],
+    ),
+    "duration between two steps": (
+        [(("destinations", "us-east-1", "completion_duration_minutes"), 50)],
+        [
+            "destinations.us-east-1.completion_duration_minutes: 50 is no duration of a time-based copy",
+            "15 to 2880 minutes in steps of 15",
+            "Write 45, or leave it out",
+        ],
+    ),
+    "duration that is too long": (
+        [(("destinations", "us-east-1", "completion_duration_minutes"), 3000)],
+        ["destinations.us-east-1.completion_duration_minutes: 3000 is no duration", "Write 2880"],
+    ),
+    "duration in quotes": (
+        [(("destinations", "us-east-1", "completion_duration_minutes"), "15")],
+        ["destinations.us-east-1.completion_duration_minutes: '15' cannot be used", "whole number"],
+    ),
     "truth value in quotes": (
         [(("selection",), {"include_unencrypted": "yes"})],
         ["selection.include_unencrypted: 'yes' cannot be used", "true or false, without quotes"],
@@ -416,6 +492,14 @@ REFUSED = {
     "tag value without quotes": (
         [(("selection",), {"include_tags": {"Backup": True}})],
         ["selection.include_tags.Backup: true without quotes is true or false to YAML", '"true" in quotes'],
+    ),
+    "no priority tag": (
+        [(("selection",), {"priority_tag": ""})],
+        ["selection.priority_tag: '' cannot be used", "must not be empty"],
+    ),
+    "priority tag without quotes": (
+        [(("selection",), {"priority_tag": 1})],
+        ["selection.priority_tag: 1 without quotes is a number", '"1" in quotes'],
     ),
     "tag without a value": (
         [(("selection",), {"include_tags": {"Backup": []}})],
@@ -568,9 +652,13 @@ source_connection:
 def test_a_leading_zero_is_explained(refusal):
     """An account id that YAML takes for an octal number is told with the number that YAML makes of it."""
     text = yaml.safe_dump(GOOD, sort_keys=False).replace("'111111111111'", "012345670123")
-    message = refusal(text)
+    slots = "destinations:\n  us-east-1:\n    source_copy_slots_by_account: {012345670123: 50}"
+    for mistaken in (text, text.replace("destinations:\n  us-east-1:", slots)):
+        message = refusal(mistaken)
+        assert message.count("012345670123 without quotes is a number") == mistaken.count("012345670123")
+        assert '"012345670123" in quotes' in message
     assert "012345670123 without quotes is a number (1402433619: a leading zero makes it octal) to YAML" in message
-    assert '"012345670123" in quotes' in message
+    assert "us-east-1.source_copy_slots_by_account.012345670123: 012345670123 without" in message
 
 
 def test_a_key_that_is_there_twice_is_refused(refusal):

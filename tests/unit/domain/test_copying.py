@@ -68,7 +68,7 @@ def test_a_completed_copy_is_adopted_and_nothing_is_started():
     """A source whose copy is completed is finished with it, whoever made it."""
     made = decide(READY, copy())
     assert made.finished == {"snap-1": copy()}
-    assert made.is_over
+    assert (made.prepare, made.start, made.awaited) == ((), (), ())
     assert not made.remove
 
 
@@ -83,7 +83,6 @@ def test_a_pending_copy_is_awaited():
     """Nothing is started beside a pending copy."""
     made = decide(READY, copy(state="pending"))
     assert made.awaited == ("snap-1",)
-    assert not made.is_over
 
 
 def test_without_waiting_a_started_copy_is_enough():
@@ -428,7 +427,26 @@ def test_a_round_that_was_carried_out_leaves_nothing_to_do(request_, copies, mem
         copies, memory, requests = _apply(made, copies, memory, requests, now)
         now += SETTLE
     last = decide(requests["snap-1"], *copies, memory=memory, now=now)
-    assert last.is_over
+    assert (last.prepare, last.start, last.awaited) == ((), (), ())
     if last.finished:
         assert not last.remove
         assert live_copies(copies, LIMITS.kms_key_arns) == list(last.finished.values())
+
+
+@given(
+    st.sampled_from([READY, PENDING, UNPREPARED, UNUSABLE]),
+    COPIES,
+    MEMORIES,
+    st.sampled_from([LIMITS, ENDING]),
+    st.integers(0, 600),
+)
+def test_nothing_changes_before_changes_at(request_, copies, memory, limits, seconds):
+    """Whoever sleeps until changes_at misses nothing: before it the same inputs give the same verdict."""
+    now = decide(request_, *copies, memory=memory, limits=limits)
+    if now.finished or now.given_up:
+        return
+    until = now.changes_at.get("snap-1")
+    later = NOW + timedelta(seconds=seconds)
+    if until is None or later < until:
+        then = decide(request_, *copies, memory=memory, limits=limits, now=later)
+        assert (what(then), then.remove) == (what(now), now.remove)

@@ -19,6 +19,7 @@ from snapshot_dr_provider.domain.lineage import (
     is_copy_in_flight,
     lineage_of,
     seniority,
+    source_of,
 )
 from tests.builders import DR, ORG_A, at, copy, lineage, source
 
@@ -135,6 +136,21 @@ def test_half_a_story_is_not_ours(snapshot):
     """A snapshot counts as ours only if owner, tags and description agree and it is not its own source."""
     assert lineage_of(OURS, owner_id=ORG_A) == lineage()
     assert lineage_of(snapshot, owner_id=ORG_A) is None
+    assert source_of(snapshot, owner_id=ORG_A, stage=Stage.KMS_B) is None
+
+
+@given(
+    st.sampled_from([None, *encode_tags(lineage())]),
+    st.sampled_from([None, "", "kms-b", "2026-03-01T00:00:00", "2026-03-01", "snap-b"]),
+    st.sampled_from(Stage),
+)
+def test_a_source_is_named_exactly_where_a_lineage_can_be_read(key, value, stage):
+    """Whatever is edited or missing among the tags, source_of names the source that lineage_of has, or neither does."""
+    tags = {name: text for name, text in OURS.tags.items() if name != key}
+    edited = replace(OURS, tags=tags if key is None or value is None else {**tags, key: value})
+    read = lineage_of(edited, owner_id=ORG_A)
+    named = read.source_snapshot_id if read is not None and read.stage is stage else None
+    assert source_of(edited, owner_id=ORG_A, stage=stage) == named
 
 
 @pytest.mark.parametrize(

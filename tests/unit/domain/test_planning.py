@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize
-from snapshot_dr_provider.domain.lineage import Lineage, Stage, encode_tags
+from snapshot_dr_provider.domain.lineage import Lineage, Stage, copies_by_source, encode_tags
 from snapshot_dr_provider.domain.planning import (
     CopyPlan,
     Origin,
@@ -78,6 +79,57 @@ def test_wanted_are_the_oldest_first_with_their_sizes():
     made = plan(source("snap-3", at(5)), source("snap-2", at(5)), source("snap-9", at(2), volume_size_gib=16))
     assert list(made.wanted) == ["snap-9", "snap-2", "snap-3"]
     assert made.wanted["snap-9"] == SourceSize(16, 4096)
+
+
+BY_PRIORITY = replace(DAY, priority_tag="Backup-Priority")
+
+
+def test_wanted_are_ordered_by_the_priority_of_their_tag():
+    """Sources with a whole number in the tag come first, 1 before 2, within a number the oldest; then all others."""
+    tags = {"snap-1": "10", "snap-2": "high", "snap-3": "2", "snap-4": "2", "snap-5": "", "snap-6": "1.5"}
+    tagged = [source(i, at(9 - n), tags={"Backup-Priority": value}) for n, (i, value) in enumerate(tags.items())]
+    made = plan(*tagged, source("snap-7", at(1)), selection=BY_PRIORITY)
+    assert list(made.wanted) == ["snap-4", "snap-3", "snap-1", "snap-7", "snap-6", "snap-5", "snap-2"]
+    assert [size.priority for size in made.wanted.values()] == [2, 2, 10, None, None, None, None]
+    assert list(plan(*tagged).wanted) == list(reversed(tags))
+
+
+@pytest.mark.parametrize(
+    ("value", "priority"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ("+7", 7),
+        ("-3", 0),
+        ("999999", 999_999),
+        ("1000000", 999_999),
+        ("9" * 256, 999_999),
+        ("1_000", None),
+        ("٣", None),
+        ("0x10", None),
+        ("", None),
+    ],
+)
+def test_a_priority_is_a_whole_number_within_bounds(value, priority):
+    """What is below 0 or above 999,999 counts as that; what only Python takes for a number is none."""
+    made = plan(source(tags={"Backup-Priority": value}), selection=BY_PRIORITY)
+    assert made.wanted["snap-1"].priority == priority
+
+
+def test_ranks_put_those_without_a_priority_last():
+    """Ranks ascend with priorities, the last of which still goes before what has none, of another DAG too."""
+    ranks = [SourceSize(priority=priority).rank for priority in (0, 1, 999_999, None)]
+    assert ranks == sorted(set(ranks))
+    assert ranks[-1] == 0
+
+
+def test_a_source_that_is_gone_has_no_priority():
+    """Its tags went with it; those of its KMS-B copy say nothing."""
+    left = kms_b("snap-1")
+    left = replace(left, tags={**left.tags, "Backup-Priority": "1"})
+    made = plan(source("snap-2", tags={"Backup-Priority": "5"}), b=[left], selection=BY_PRIORITY)
+    assert list(made.wanted) == ["snap-2", "snap-1"]
+    assert made.wanted["snap-1"].priority is None
 
 
 def test_pending_is_no_reason_to_skip():
@@ -343,13 +395,18 @@ def test_a_duplicate_beside_the_kept_copy_is_unfinished():
     assert set(made.wanted) == {"snap-1"}
 
 
+def newest(copies):
+    """Name the newest KMS-B copies among some of one account."""
+    return newest_kms_b_copies(copies_by_source(copies, owner_id=ORG_A, stage=Stage.KMS_B))
+
+
 def test_of_twins_the_survivor_is_kept():
     """Of two copies of the newest source the one that duplicates give way to is named, not the other."""
     senior = kms_b(copy_id="snap-b9", start_time=at(25))
     junior = kms_b(copy_id="snap-b1", start_time=at(26))
-    assert newest_kms_b_copies([junior, senior], ORG_A) == {"snap-b9"}
+    assert newest([junior, senior]) == {"snap-b9"}
     twin = kms_b(copy_id="snap-b2", start_time=at(26))
-    assert newest_kms_b_copies([twin, junior], ORG_A) == {"snap-b1"}
+    assert newest([twin, junior]) == {"snap-b1"}
 
 
 def test_the_newest_copy_of_each_volume_is_told_by_its_source():
@@ -360,7 +417,7 @@ def test_the_newest_copy_of_each_volume_is_told_by_its_source():
     foreign = kms_b("snap-4", "snap-b4", of={"source_start_time": at(12)}, description="")
     other_volume = kms_b("snap-5", "snap-b5", of={"source_volume_id": "vol-2"})
     nameless = [kms_b(f"snap-{i}", f"snap-b{i}", of={"source_volume_id": PLACEHOLDER_VOLUME_ID}) for i in (6, 7)]
-    named = newest_kms_b_copies([newer, older, pending, foreign, other_volume, *nameless], ORG_A)
+    named = newest([newer, older, pending, foreign, other_volume, *nameless])
     assert named == {"snap-b2", "snap-b5", "snap-b6", "snap-b7"}
 
 

@@ -7,6 +7,7 @@ from snapshot_dr_provider.domain.refusals import (
     KeyEvidence,
     explain_failed_copy,
     explain_refused_call,
+    explain_refused_duration,
 )
 
 ORG_A, DR = "111111111111", "999999999999"
@@ -34,6 +35,20 @@ def test_disabled_key_is_to_be_enabled():
 def test_key_that_the_refusal_does_not_name_is_not_blamed(key):
     """A refusal that names none of the keys, or a key that is not known, blames none."""
     assert explain_refused_call(WHY, key) == ""
+
+
+@pytest.mark.parametrize(("minutes", "most"), [(15, "439 GiB"), (2880, "84,375 GiB")])
+def test_a_source_too_large_for_its_duration_needs_a_longer_one_or_none(minutes, most):
+    """A time-based copy whose parameters AWS does not take: how much fits into the duration, and the two ways out."""
+    said = explain_refused_duration("could not start copying snap-1: InvalidParameterValue", minutes, "us-east-1")
+    assert f"within {minutes} minutes, in which a time-based copy moves {most} at most (500 MiB/s)" in said
+    assert "Set a longer completion_duration_minutes for us-east-1, or none" in said
+    assert "clear the run from its first task on" in said
+
+
+def test_a_duration_is_not_suspected_for_another_refusal():
+    """What is refused for another reason than its parameters is no matter of the duration."""
+    assert explain_refused_duration(WHY, 15, "us-east-1") == ""
 
 
 def test_key_of_another_account_needs_both_policies():

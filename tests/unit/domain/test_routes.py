@@ -26,6 +26,7 @@ routes = st.builds(
     source_role_arn=st.none() | names,
     dr_role_arn=st.none() | names,
     former_kms_c_arns=st.lists(names, max_size=3).map(tuple),
+    source_copy_slots=st.none() | st.integers(1, 1000),
 )
 PLAIN = Route(
     account_id="111111111111",
@@ -53,9 +54,9 @@ def test_a_route_is_called_by_its_account_and_region():
 
 
 def test_what_may_be_left_out_has_no_value():
-    """Roles and former keys may be missing in what a person writes; all else may not."""
+    """Roles, former keys and slots may be missing in what a person or an earlier version wrote; all else may not."""
     written = PLAIN.to_json()
-    for name in ("source_role_arn", "dr_role_arn", "former_kms_c_arns"):
+    for name in ("source_role_arn", "dr_role_arn", "former_kms_c_arns", "source_copy_slots"):
         del written[name]
     assert Route.from_json(written | {"later": 1}) == PLAIN
     del written["kms_c_arn"]

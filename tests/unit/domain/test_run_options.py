@@ -27,6 +27,7 @@ LOOKBACK = timedelta(days=3)
 hours = st.floats(min_value=0, max_value=1e6, allow_nan=False)
 moments = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))]))
 tags = st.lists(st.tuples(st.text(min_size=1), st.text()), max_size=4).map(tuple)
+by_region = st.dictionaries(st.text(), st.integers(1, 1000)).map(lambda numbers: tuple(numbers.items()))
 run_options = st.builds(
     RunOptions,
     interval_start=moments,
@@ -45,7 +46,10 @@ run_options = st.builds(
     poll_seconds=hours,
     first_fire_seconds=hours,
     copy_slots=st.integers(1, 1000),
-    copy_slots_by_region=st.dictionaries(st.text(), st.integers(1, 1000)).map(lambda slots: tuple(slots.items())),
+    copy_slots_by_region=by_region,
+    source_copy_slots_by_region=by_region,
+    completion_duration_by_region=by_region,
+    priority_tag=st.none() | st.text(min_size=1),
 )
 
 
@@ -84,18 +88,23 @@ def test_the_selection_says_what_the_options_say():
         exclude_tags=(("c", "d"),),
         scope="newest_per_volume",
         include_unencrypted=True,
+        priority_tag="e",
     )
     selection = options.selection
     assert (selection.start, selection.end, selection.lookback) == (MIDNIGHT - DAY, MIDNIGHT, timedelta(hours=36))
     assert selection.snapshot_ids == {"snap-1"}
     assert (selection.include_tags, selection.exclude_tags) == ((("a", "b*"),), (("c", "d"),))
     assert (selection.scope, selection.include_unencrypted) == ("newest_per_volume", True)
+    assert selection.priority_tag == "e"
 
 
-def test_slots_are_those_of_the_region():
-    """A Region that is named has its own number of slots, every other one the common number."""
-    options = RunOptions(MIDNIGHT, MIDNIGHT + DAY, copy_slots=20, copy_slots_by_region=(("us-east-1", 50),))
-    assert (options.slots_in("us-east-1"), options.slots_in("eu-west-1")) == (50, 20)
+def test_options_of_an_earlier_version_are_read():
+    """A run that began when slots were one number for both accounts has none of its own for the source accounts."""
+    options = RunOptions(MIDNIGHT - DAY, MIDNIGHT, copy_slots_by_region=(("us-east-1", 50),))
+    written = options.to_json()
+    for later in ("source_copy_slots_by_region", "completion_duration_by_region", "priority_tag"):
+        del written[later]
+    assert RunOptions.from_json(written) == options
 
 
 def test_several_patterns_of_one_tag_become_several_pairs():

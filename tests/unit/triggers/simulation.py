@@ -27,6 +27,7 @@ from snapshot_dr_provider.exceptions import (
     SnapshotDrError,
     ThrottledError,
 )
+from snapshot_dr_provider.triggers.threads import in_thread
 from tests.builders import KMS_B, ORG_A, at, lineage
 
 T = TypeVar("T")
@@ -105,11 +106,16 @@ class Simulation(asyncio.SelectorEventLoop):
         try:
             return self.run_until_complete(coroutine)
         finally:
+            left = asyncio.all_tasks(self)
+            for task in left:
+                task.cancel()
+            if left:
+                self.run_until_complete(asyncio.wait(left))
             self.close()
 
     async def breathe(self) -> None:
         """Let every task run until it waits for a call, for the clock or for another task."""
-        for _ in range(12):
+        for _ in range(30):
             await asyncio.sleep(0)
 
     def happen(self, call: Call) -> None:
@@ -222,7 +228,9 @@ class Ec2:
         self._may_fail()
         return [s for s in self._seen() if self.copies[s.snapshot_id].lineage.source_snapshot_id in source_snapshot_ids]
 
-    def start_copy(self, source_snapshot_id: str, source_region: str, of: Lineage) -> str:
+    def start_copy(
+        self, source_snapshot_id: str, source_region: str, of: Lineage, *, completion_duration_minutes: int = 0
+    ) -> str:
         """Start a copy; the answer may be lost before and after the effect."""
         fault = self._fault("throttled", "not sent", "lost before", "lost after")
         if fault == "throttled":
@@ -361,9 +369,9 @@ class Sources:
     unshared: set[str] = field(default_factory=set)
     region: str = "us-east-1"
 
-    def survey(self, sources: Sequence[str]) -> list[CopyRequest]:
+    async def survey(self, sources: Sequence[str]) -> list[CopyRequest]:
         """Tell which sources can be copied."""
-        return [self._request(source) for source in sources]
+        return await in_thread(lambda: [self._request(source) for source in sources])
 
     def _request(self, source: str) -> CopyRequest:
         if self.clock.now() < self.pending_until.get(source, self.clock.now()):
@@ -373,9 +381,12 @@ class Sources:
             return CopyRequest(source, "unprepared", source, of, "not visible")
         return CopyRequest(source, "ready", source, of)
 
-    def prepare(self, request: CopyRequest) -> None:
+    async def prepare(self, request: CopyRequest) -> None:
         """Share a source."""
-        self.unshared.discard(request.source_snapshot_id)
+        await in_thread(self.unshared.discard, request.source_snapshot_id)
+
+    def forget(self, source: str) -> None:
+        """Do nothing: each survey looks."""
 
 
 def source_of(copy: Snapshot) -> str:

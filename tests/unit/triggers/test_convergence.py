@@ -131,7 +131,7 @@ class Play:
         return self._new_engine(SOURCES[:1])
 
     async def let_happen(self, *names: str) -> None:
-        """Let the next calls happen, one for each name, or one of whatever kind."""
+        """Let the next calls happen, one for each name, or one of whatever kind; that of a survey has none."""
         for name in names or [""]:
             await self.loop.breathe()
             before = len(self.aws.reads)
@@ -262,8 +262,7 @@ def test_a_copy_that_turns_up_at_the_last_moment_is_adopted():
 
     async def story() -> None:
         task = play.begin()
-        await play.let_happen("pending_snapshots", "copies_of")
-        await play.let_happen()
+        await play.let_happen("", "pending_snapshots")
         ours = play.aws.add(lineage(SOURCES[0]))
         await play.to_the_end(task)
         assert [copy.snapshot_id for copy in play.aws.live(SOURCES[0])] == [ours]
@@ -280,7 +279,7 @@ def test_a_survivor_that_goes_at_the_last_moment_takes_no_duplicate_along():
         copies = [play.aws.add(lineage(SOURCES[0]), seconds=0) for _ in range(2)]
         survivor = play.aws.live(SOURCES[0])[0].snapshot_id
         task = play.begin()
-        await play.let_happen("pending_snapshots", "copies_of")
+        await play.let_happen("", "pending_snapshots", "copies_of")
         play.aws.vanish(survivor)
         await play.to_the_end(task)
         assert not play.aws.deletions
@@ -315,9 +314,7 @@ def test_a_lost_answer_is_waited_out_though_another_copy_is_seen():
 
     async def story() -> None:
         task = play.begin()
-        await play.let_happen("pending_snapshots", "copies_of")
-        await play.let_happen()
-        await play.let_happen()
+        await play.let_happen("", "pending_snapshots", "copies_of")
         play.aws.weather = Weather(lag_seconds=LAG_SECONDS, shortest_seconds=0, longest_seconds=0)
         for call in list(play.loop.calls):
             play.loop.lose(call)

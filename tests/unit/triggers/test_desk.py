@@ -13,12 +13,14 @@ from snapshot_dr_provider.exceptions import (
     ServiceError,
     ThrottledError,
 )
-from snapshot_dr_provider.triggers.desk import MAX_BACKOFF_SECONDS, CopyDesk
+from snapshot_dr_provider.triggers.admission import MAX_BACKOFF_SECONDS
+from snapshot_dr_provider.triggers.desk import CopyDesk
 from tests.builders import lineage
 from tests.unit.triggers.simulation import Ec2, Simulation
 
 POLL = 15.0
 SETTLE = 60.0
+REGION = "us-east-1"
 
 
 class Wilful(Ec2):
@@ -28,9 +30,12 @@ class Wilful(Ec2):
         super().__init__(loop.clock, Random(7))
         self.refusals: list[Exception] = []
         self.unreadable: list[Exception] = []
+        self.nonsense = False
+        self.asked: list[dict[str, int]] = []
 
-    def start_copy(self, source_snapshot_id, source_region, of):
+    def start_copy(self, source_snapshot_id, source_region, of, **time_based):
         """Refuse, or start a copy that takes an hour."""
+        self.asked.append(time_based)
         if self.refusals:
             raise self.refusals.pop(0)
         return self.add(of, seconds=3600)
@@ -40,7 +45,7 @@ class Wilful(Ec2):
         found = super().pending_snapshots()
         if self.unreadable:
             raise self.unreadable.pop(0)
-        return found
+        return ["no snapshot"] if self.nonsense else found
 
 
 @pytest.fixture
@@ -58,15 +63,8 @@ def aws(loop):
 @pytest.fixture
 def desk(loop, aws):
     """Give a desk with two slots."""
-    return CopyDesk(
-        aws,
-        Stage.KMS_B,
-        slots=2,
-        poll_seconds=POLL,
-        settle=timedelta(seconds=SETTLE),
-        clock=loop.clock,
-        random=Random(1),
-    )
+    settle = timedelta(seconds=SETTLE)
+    return CopyDesk(aws, Stage.KMS_B, slots=2, poll_seconds=POLL, settle=settle, clock=loop.clock, random=Random(1))
 
 
 def ask(source: str = "snap-1") -> CopyRequest:
@@ -74,182 +72,148 @@ def ask(source: str = "snap-1") -> CopyRequest:
     return CopyRequest(source, "ready", source, lineage(source))
 
 
-async def act(loop: Simulation, *coroutines, passing: float = 0.0):
-    """Do some things at once, after some time, and answer what came of each."""
-    loop.clock.advance(passing)
+async def pass_time(loop: Simulation, seconds: float) -> None:
+    """Let some time pass, with everything that happens in it."""
+    until = loop.clock.now() + timedelta(seconds=seconds)
+    await loop.happen_all()
+    while loop.clock.now() < until:
+        left = (until - loop.clock.now()).total_seconds()
+        loop.clock.advance(min(left, loop.clock.seconds_to_next() or left))
+        await loop.happen_all()
+
+
+async def act(loop: Simulation, *coroutines):
+    """Do some things at once, and answer what came of each."""
     tasks = [loop.create_task(coroutine) for coroutine in coroutines]
     await loop.happen_all()
     return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 1)
 
 
-async def look(loop: Simulation, desk: CopyDesk, *sources: str, passing: float = POLL, again=()):
-    """Look once, after the time between two looks, and answer the ids of the copies by source."""
-    (found,) = await act(loop, desk.look(sources or ["snap-1"], again=again), passing=passing)
-    return {source: [copy.snapshot_id for copy in copies] for source, copies in found.items()}
+def line_up(seat, *sources):
+    """Wait for slots for some sources of a seat."""
+    seat.line_up(dict.fromkeys(sources, 0))
+
+
+def heard(seat):
+    """Tell the ids of copies that the news of a seat are about, by source."""
+    return {source: [copy.snapshot_id for copy in copies] for source, copies in seat.take_news().items()}
 
 
 # Looking
 
 
 def test_one_look_serves_everybody(loop, aws, desk):
-    """Two who look at once are answered from one pair of calls, each with what was asked for."""
+    """Who waits for a copy and who waits for a slot are told from one pair of calls, each of its own sources."""
 
     async def story():
-        copy_id = aws.add(lineage("snap-1"))
-        first, second = await act(loop, desk.look(["snap-1"]), desk.look(["snap-2"]))
-        assert [copy.snapshot_id for copy in first["snap-1"]] == [copy_id]
-        assert second == {"snap-2": ()}
+        with desk.seat(["snap-1"]) as one, desk.seat(["snap-2"]) as other:
+            one.expect("snap-1", loop.clock.now())
+            line_up(other, "snap-2")
+            copy_id = aws.add(lineage("snap-1"))
+            await pass_time(loop, 1)
+            assert heard(one) == {"snap-1": [copy_id]}
+            assert heard(other) == {"snap-2": []}
         assert aws.reads == ["pending_snapshots", "copies_of snap-1 snap-2"]
 
     loop.play(story())
 
 
-def test_looks_keep_their_distance(loop, aws, desk):
-    """The next look is not taken before poll_seconds have passed since the last."""
+def test_a_copy_of_an_hour_is_not_asked_for_every_few_seconds(loop, aws, desk):
+    """Whoever waits for one copy takes a dozen calls in an hour, and hears of its end within a few minutes."""
 
     async def story():
-        await look(loop, desk)
-        task = loop.create_task(desk.look(["snap-1"]))
-        loop.clock.advance(POLL - 1)
-        await loop.happen_all()
-        assert aws.reads.count("pending_snapshots") == 1
-        loop.clock.advance(1)
-        await loop.happen_all()
-        assert aws.reads.count("pending_snapshots") == 2
-        await task
+        aws.add(lineage("snap-1"), seconds=3600)
+        with desk.seat(["snap-1"]) as seat:
+            seat.expect("snap-1", loop.clock.now())
+            await pass_time(loop, 3500)
+            seat.take_news()
+            assert len(aws.reads) <= 16
+            await pass_time(loop, 2000)
+            assert seat.take_news()["snap-1"][0].state == "completed"
 
     loop.play(story())
 
 
-def test_while_copies_are_pending_one_call_is_enough(loop, aws, desk):
-    """A look over pending copies takes one call, however many they are; those that ended are looked up once."""
-
-    async def story():
-        aws.add(lineage("snap-1"), seconds=100)
-        copy_id = aws.add(lineage("snap-2"), seconds=40)
-        await look(loop, desk, "snap-1", "snap-2")
-        aws.reads.clear()
-        await look(loop, desk, "snap-1", "snap-2")
-        assert aws.reads == ["pending_snapshots"]
-        aws.reads.clear()
-        assert (await look(loop, desk, "snap-1", "snap-2"))["snap-2"] == [copy_id]
-        assert aws.reads == ["pending_snapshots", "copies_of snap-2"]
-        aws.reads.clear()
-        await look(loop, desk, "snap-1", "snap-2")
-        assert aws.reads == ["pending_snapshots"]
-
-    loop.play(story())
-
-
-def test_an_end_is_seen_with_its_state(loop, aws, desk):
-    """A copy that was pending is reported completed at the look after it completed."""
-
-    async def story():
-        aws.add(lineage("snap-1"), seconds=20)
-        (before,) = await act(loop, desk.look(["snap-1"]))
-        (after,) = await act(loop, desk.look(["snap-1"]), passing=20)
-        assert [copy.state for copy in (*before["snap-1"], *after["snap-1"])] == ["pending", "completed"]
-
-    loop.play(story())
-
-
-def test_a_copy_that_somebody_else_starts_is_seen(loop, aws, desk):
-    """A pending copy that turns up after the first look is part of the next answer without being looked up."""
-
-    async def story():
-        assert await look(loop, desk) == {"snap-1": []}
-        copy_id = aws.add(lineage("snap-1"))
-        assert await look(loop, desk) == {"snap-1": [copy_id]}
-
-    loop.play(story())
-
-
-def test_what_is_uncertain_is_looked_up_again(loop, aws, desk):
-    """A copy that completed between two looks is found if its source is named as one to look up again."""
-
-    async def story():
-        await look(loop, desk)
-        copy_id = aws.add(lineage("snap-1"), seconds=1)
-        assert await look(loop, desk) == {"snap-1": []}
-        assert await look(loop, desk, again=["snap-1"]) == {"snap-1": [copy_id]}
-
-    loop.play(story())
-
-
-def test_what_is_forgotten_is_read_afresh(loop, aws, desk):
-    """A source that was forgotten is looked up when it is asked for again."""
-
-    async def story():
-        await look(loop, desk)
-        desk.forget(["snap-1"])
-        aws.reads.clear()
-        await look(loop, desk)
-        assert "copies_of snap-1" in aws.reads
-
-    loop.play(story())
-
-
-def test_the_last_look_before_a_start_is_never_from_memory(loop, aws, desk):
-    """look_up reads at once, whatever the desk remembers and however short ago the last look was."""
-
-    async def story():
-        await look(loop, desk)
-        copy_id = aws.add(lineage("snap-1"))
-        (found,) = await act(loop, desk.look_up(["snap-1", "snap-2"]))
-        assert {source: [c.snapshot_id for c in copies] for source, copies in found.items()} == {
-            "snap-1": [copy_id],
-            "snap-2": [],
-        }
-
-    loop.play(story())
-
-
-def test_whoever_is_cancelled_does_not_take_the_look_away(loop, aws, desk):
+def test_a_look_is_not_taken_away_by_whoever_leaves(loop, aws, desk):
     """The look goes on for the others when one of those who wait for it is cancelled."""
 
+    async def sit(told):
+        with desk.seat(["snap-1"]) as seat:
+            seat.expect("snap-1", loop.clock.now())
+            await seat.wait()
+            told.append(heard(seat))
+
     async def story():
         copy_id = aws.add(lineage("snap-1"))
-        first, second = (loop.create_task(desk.look(["snap-1"])) for _ in range(2))
+        told: list = []
+        first, second = (loop.create_task(sit(told)) for _ in range(2))
         await loop.breathe()
         first.cancel()
         await loop.happen_all()
         assert first.cancelled()
-        assert [copy.snapshot_id for copy in (await second)["snap-1"]] == [copy_id]
+        await second
+        assert told == [{"snap-1": [copy_id]}]
 
     loop.play(story())
 
 
-def test_a_failed_look_is_everybodys_and_the_next_one_is_new(loop, aws, desk):
-    """Everybody learns that a look failed; the next look reads again and misses nothing."""
+def test_a_failed_look_is_repeated_and_loses_nothing(loop, aws, desk):
+    """After looks that AWS did not answer, news come that were asked for before, and slots are dealt out."""
 
     async def story():
-        aws.unreadable.append(ServiceError("could not read"))
-        failed = await act(loop, desk.look(["snap-1"]), desk.look(["snap-2"]))
-        assert [type(result) for result in failed] == [ServiceError, ServiceError]
-        copy_id = aws.add(lineage("snap-2"))
-        assert (await look(loop, desk, "snap-2"))["snap-2"] == [copy_id]
+        aws.unreadable += [ServiceError("could not read"), ThrottledError("could not read")]
+        with desk.seat(["snap-1", "snap-2"]) as seat:
+            line_up(seat, "snap-1")
+            seat.expect("snap-2", loop.clock.now())
+            await pass_time(loop, 300)
+            assert heard(seat) == {"snap-1": [], "snap-2": []}
+            assert seat.granted == {"snap-1"}
 
     loop.play(story())
 
 
-def test_a_slow_look_does_not_overwrite_a_later_one(loop, aws, desk):
-    """A look that takes longer than poll_seconds is waited for, so that no older answer comes after a newer one."""
+@pytest.mark.parametrize("mistake", [False, True])
+def test_whatever_ends_the_looks_reaches_all_who_wait(loop, aws, desk, mistake):
+    """A look that is refused, or fails for a mistake of ours, is an error for everybody: nobody waits for ever."""
 
     async def story():
-        await look(loop, desk)
-        slow = loop.create_task(desk.look(["snap-1"]))
-        loop.clock.advance(POLL)
-        await loop.breathe()
-        late = loop.create_task(desk.look(["snap-1"]))
-        loop.clock.advance(2 * POLL)
-        await loop.breathe()
-        assert len(loop.calls) == 1
+        aws.nonsense = mistake
+        aws.unreadable += [] if mistake else [AccessDeniedError("may not read", "UnauthorizedOperation")]
+        with desk.seat(["snap-1"]) as one, desk.seat(["snap-2"]) as other:
+            line_up(one, "snap-1")
+            await pass_time(loop, 1)
+            for seat in (one, other):
+                with pytest.raises(AttributeError if mistake else AccessDeniedError):
+                    seat.take_news()
+
+    loop.play(story())
+
+
+def test_a_look_up_is_never_from_memory(loop, aws, desk):
+    """look_up reads at once, whatever the desk remembers and however short ago the last look was."""
+
+    async def story():
+        with desk.seat(["snap-1"]) as seat:
+            line_up(seat, "snap-1")
+            await pass_time(loop, 1)
+            copy_id = aws.add(lineage("snap-1"))
+            (found,) = await act(loop, desk.look_up(["snap-1", "snap-2"]))
+            ids = {source: [copy.snapshot_id for copy in copies] for source, copies in found.items()}
+            assert ids == {"snap-1": [copy_id], "snap-2": []}
+
+    loop.play(story())
+
+
+def test_what_nobody_asks_for_is_forgotten(loop, aws, desk):
+    """Once the last one has left who asked for a source, nothing is kept of it."""
+
+    async def story():
         aws.add(lineage("snap-1"))
-        await loop.happen_all()
-        loop.clock.advance(POLL)
-        await loop.happen_all()
-        assert len((await slow)["snap-1"]) == len((await late)["snap-1"]) == 1
-        assert desk.free_slots == 1
+        with desk.seat(["snap-1"]) as seat:
+            seat.expect("snap-1", loop.clock.now())
+            await pass_time(loop, 1)
+            assert desk.known(["snap-1"])["snap-1"]
+        assert desk.known(["snap-1"]) == {"snap-1": ()}
 
     loop.play(story())
 
@@ -258,126 +222,149 @@ def test_a_slow_look_does_not_overwrite_a_later_one(loop, aws, desk):
 
 
 def test_slots_count_what_is_in_flight_whoever_started_it(loop, aws, desk):
-    """Each pending copy that a look shows takes a slot and gives it back when it is completed."""
+    """Each pending copy takes a slot; when it ends, the slot goes to who waits for one, soon."""
 
     async def story():
-        aws.add(lineage("snap-8"), seconds=POLL + 5)
+        aws.add(lineage("snap-8"), seconds=100)
         aws.add(lineage("snap-9"), seconds=3600)
-        await look(loop, desk)
-        assert desk.free_slots == 0
-        assert await act(loop, desk.start(ask(), "us-east-1")) == [None]
-        await look(loop, desk)
-        assert desk.free_slots == 1
+        with desk.seat(["snap-1"]) as seat:
+            line_up(seat, "snap-1")
+            await pass_time(loop, 90)
+            assert not seat.granted
+            await pass_time(loop, 100)
+            assert seat.granted == {"snap-1"}
 
     loop.play(story())
 
 
-def test_a_start_takes_its_slot_before_it_is_seen(loop, aws, desk):
-    """Of several who start at once no more than there are slots get through, and their slots stay taken."""
+def test_no_more_is_granted_than_there_are_slots(loop, aws, desk):
+    """Of several who wait, as many are told to start as there are slots; a source without a slot starts nothing."""
 
     async def story():
-        await look(loop, desk)
-        started = await act(loop, *(desk.start(ask(f"snap-{i}"), "us-east-1") for i in range(4)))
-        assert sorted(started, key=str) == sorted([*aws.copies, None, None], key=str)
-        assert desk.free_slots == 0
-        await look(loop, desk)
-        assert desk.free_slots == 0
-        assert aws.peak == 2
+        sources = [f"snap-{i}" for i in range(4)]
+        with desk.seat(sources) as seat:
+            line_up(seat, *sources)
+            await pass_time(loop, 60)
+            assert seat.granted == {"snap-0", "snap-1"}
+            assert await act(loop, desk.start(seat, ask("snap-3"), REGION)) == [None]
+            started = await act(loop, *(desk.start(seat, ask(source), REGION) for source in ("snap-0", "snap-1")))
+            assert set(started) == set(aws.copies)
+            for source in ("snap-0", "snap-1"):
+                seat.queue.pop(source)
+            await pass_time(loop, 600)
+            assert not seat.granted
+            assert aws.peak == 2
 
     loop.play(story())
 
 
-def test_a_start_under_way_takes_its_slot(loop, aws, desk):
-    """While the answer to a start is awaited, its slot is taken: also through a look that cannot show it yet."""
+def test_two_who_want_the_same_do_not_both_start_it(loop, aws, desk):
+    """A source that two seats wait for is granted to one, and once it was started to nobody."""
 
     async def story():
-        await look(loop, desk)
-        starting = [loop.create_task(desk.start(ask(f"snap-{i}"), "us-east-1")) for i in range(2)]
-        await loop.breathe()
-        assert desk.free_slots == 0
-        looking = loop.create_task(desk.look(["snap-1"]))
-        loop.clock.advance(POLL)
-        await loop.breathe()
-        for call in [call for call in loop.calls if call not in loop.calls[:2]]:
-            loop.happen(call)
-            await loop.breathe()
-        await looking
-        assert desk.free_slots == 0
-        await loop.happen_all()
-        assert None not in await asyncio.gather(*starting)
+        with desk.seat(["snap-1"]) as one, desk.seat(["snap-1"]) as other:
+            line_up(one, "snap-1")
+            line_up(other, "snap-1")
+            await pass_time(loop, 60)
+            assert [one.granted, other.granted] == [{"snap-1"}, set()]
+            await act(loop, desk.start(one, ask(), REGION))
+            await pass_time(loop, 1)
+            assert not other.granted
+            assert len(aws.copies) == 1
 
     loop.play(story())
+
+
+def test_slots_kept_for_a_killed_engine_go_to_others(loop, aws, desk):
+    """What was granted to somebody who has gone is granted anew."""
+
+    async def story():
+        with desk.seat(["snap-3"]) as patient:
+            with desk.seat(["snap-1", "snap-2"]) as killed:
+                line_up(killed, "snap-1", "snap-2")
+                await pass_time(loop, 1)
+                assert len(killed.granted) == 2
+                line_up(patient, "snap-3")
+                await pass_time(loop, 60)
+                assert not patient.granted
+            await pass_time(loop, 60)
+            assert patient.granted == {"snap-3"}
+
+    loop.play(story())
+
+
+def test_a_declined_slot_goes_to_the_next(loop, aws, desk):
+    """A slot that was granted and is not used is granted to who waits for one."""
+
+    async def story():
+        with desk.seat(["snap-1", "snap-2"]) as one, desk.seat(["snap-3"]) as other:
+            line_up(one, "snap-1", "snap-2")
+            await pass_time(loop, 1)
+            line_up(other, "snap-3")
+            one.queue.clear()
+            desk.decline(one)
+            await pass_time(loop, POLL)
+            assert other.granted == {"snap-3"}
+
+    loop.play(story())
+
+
+async def sources_granted(loop, desk, seat, seconds):
+    """Pass time, and count what is granted to a source that waits all the while."""
+    line_up(seat, "snap-2")
+    await pass_time(loop, seconds)
+    return seat.granted
 
 
 def test_a_copy_that_is_not_seen_keeps_its_slot_for_settle(loop, aws, desk):
-    """A started copy that reads do not show takes its slot until settle has passed, and not longer."""
+    """A started copy that reads do not show takes its slot until settle has passed, and not much longer."""
 
     async def story():
-        await look(loop, desk)
-        (copy_id,) = await act(loop, desk.start(ask(), "us-east-1"))
-        del aws.copies[copy_id]
-        await look(loop, desk, passing=SETTLE - 1)
-        assert desk.free_slots == 1
-        await look(loop, desk)
-        assert desk.free_slots == 2
-
-    loop.play(story())
-
-
-def test_a_copy_that_ended_gives_its_slot_back_at_once(loop, aws, desk):
-    """A started copy that a look shows completed takes no slot, though settle has not passed."""
-
-    async def story():
-        await look(loop, desk)
-        (copy_id,) = await act(loop, desk.start(ask(), "us-east-1"))
-        aws.copies[copy_id].ends_at = loop.clock.now()
-        await look(loop, desk, again=["snap-1"])
-        assert desk.free_slots == 2
+        aws.add(lineage("snap-9"), seconds=36000)
+        with desk.seat(["snap-1", "snap-2"]) as seat:
+            line_up(seat, "snap-1")
+            await pass_time(loop, 1)
+            (copy_id,) = await act(loop, desk.start(seat, ask(), REGION))
+            seat.queue.clear()
+            del aws.copies[copy_id]
+            assert not await sources_granted(loop, desk, seat, SETTLE - 5)
+            assert await sources_granted(loop, desk, seat, 60) == {"snap-2"}
 
     loop.play(story())
 
 
 @pytest.mark.parametrize("error", [QuotaExceededError("too many copies"), ThrottledError("too fast")])
 def test_no_slot_after_all_means_waiting(loop, aws, desk, error):
-    """When AWS has no slot, nothing was started, nothing is raised, and nothing is started for a while."""
+    """When AWS has no slot, nothing was started and nothing is raised; later it is granted again."""
 
     async def story():
-        await look(loop, desk)
-        aws.refusals.append(error)
-        assert await act(loop, desk.start(ask(), "us-east-1")) == [None]
-        assert desk.free_slots == 0
-        assert await act(loop, desk.start(ask(), "us-east-1")) == [None]
-        assert not aws.copies
-        loop.clock.advance(MAX_BACKOFF_SECONDS)
-        assert desk.free_slots == 2
-        assert await act(loop, desk.start(ask(), "us-east-1")) == list(aws.copies)
-
-    loop.play(story())
-
-
-def test_a_quota_may_be_used_up_for_days(loop, aws, desk):
-    """However often AWS has no slot, the wait never exceeds its bound."""
-
-    async def story():
-        await look(loop, desk)
-        for _ in range(1100):
-            aws.refusals.append(QuotaExceededError("too many copies"))
-            assert await act(loop, desk.start(ask(), "us-east-1")) == [None]
-            loop.clock.advance(MAX_BACKOFF_SECONDS)
-            assert desk.free_slots == 2
+        with desk.seat(["snap-1"]) as seat:
+            line_up(seat, "snap-1")
+            await pass_time(loop, 1)
+            aws.refusals.append(error)
+            assert await act(loop, desk.start(seat, ask(), REGION)) == [None]
+            assert not aws.copies
+            await pass_time(loop, MAX_BACKOFF_SECONDS + POLL)
+            assert seat.granted == {"snap-1"}
+            assert await act(loop, desk.start(seat, ask(), REGION)) == list(aws.copies)
 
     loop.play(story())
 
 
 def test_another_refusal_is_the_callers(loop, aws, desk):
-    """A refusal that is no matter of quotas is raised, gives its slot back and closes nothing."""
+    """A refusal that is no matter of quotas is raised, and gives its slot back."""
 
     async def story():
-        await look(loop, desk)
-        aws.refusals.append(AccessDeniedError("could not start", "AuthFailure"))
-        (raised,) = await act(loop, desk.start(ask(), "us-east-1"))
-        assert isinstance(raised, AccessDeniedError)
-        assert desk.free_slots == 2
+        with desk.seat(["snap-1", "snap-2"]) as seat:
+            line_up(seat, "snap-1")
+            await pass_time(loop, 1)
+            aws.refusals.append(AccessDeniedError("could not start", "AuthFailure"))
+            (raised,) = await act(loop, desk.start(seat, ask(), REGION))
+            assert isinstance(raised, AccessDeniedError)
+            seat.queue.clear()
+            line_up(seat, "snap-1", "snap-2")
+            await pass_time(loop, POLL)
+            assert seat.granted == {"snap-1", "snap-2"}
 
     loop.play(story())
 
@@ -386,15 +373,16 @@ def test_a_lost_answer_takes_a_slot_until_settle(loop, aws, desk):
     """After a start without an answer a copy may be in flight that reads do not show yet: its slot is taken."""
 
     async def story():
-        await look(loop, desk)
-        aws.refusals.append(AmbiguousAnswerError("no answer"))
-        (raised,) = await act(loop, desk.start(ask(), "us-east-1"))
-        assert isinstance(raised, AmbiguousAnswerError)
-        assert desk.free_slots == 1
-        await look(loop, desk, passing=SETTLE - 1)
-        assert desk.free_slots == 1
-        await look(loop, desk)
-        assert desk.free_slots == 2
+        aws.add(lineage("snap-9"), seconds=36000)
+        with desk.seat(["snap-1", "snap-2"]) as seat:
+            line_up(seat, "snap-1")
+            await pass_time(loop, 1)
+            aws.refusals.append(AmbiguousAnswerError("no answer"))
+            (raised,) = await act(loop, desk.start(seat, ask(), REGION))
+            assert isinstance(raised, AmbiguousAnswerError)
+            seat.queue.clear()
+            assert not await sources_granted(loop, desk, seat, SETTLE - 5)
+            assert await sources_granted(loop, desk, seat, 60) == {"snap-2"}
 
     loop.play(story())
 
@@ -403,23 +391,56 @@ def test_a_start_whose_waiter_is_cancelled_takes_a_slot(loop, aws, desk):
     """A cancelled trigger does not stop the call that it made: the copy that may come of it keeps its slot."""
 
     async def story():
-        await look(loop, desk)
-        starting = loop.create_task(desk.start(ask(), "us-east-1"))
-        await loop.breathe()
-        starting.cancel()
-        await loop.happen_all()
-        assert starting.cancelled()
-        assert len(aws.copies) == 1
-        assert desk.free_slots == 1
+        aws.add(lineage("snap-9"), seconds=36000)
+        with desk.seat(["snap-1", "snap-2"]) as seat:
+            line_up(seat, "snap-1")
+            await pass_time(loop, 1)
+            starting = loop.create_task(desk.start(seat, ask(), REGION))
+            await loop.breathe()
+            starting.cancel()
+            await loop.happen_all()
+            assert starting.cancelled()
+            assert len(aws.copies) == 2
+            seat.queue.clear()
+            assert not await sources_granted(loop, desk, seat, 300)
 
     loop.play(story())
 
 
-def test_a_request_without_lineage_is_never_started(loop, aws, desk):
-    """What is not ready to be copied has no lineage and starts nothing."""
+@pytest.mark.parametrize(("minutes", "asked"), [(None, {}), (45, {"completion_duration_minutes": 45})])
+def test_copies_are_asked_for_within_the_duration_of_the_desk(loop, aws, minutes, asked):
+    """A desk with a duration asks for time-based copies; one without asks for nothing beside what it always does."""
+    desk = CopyDesk(
+        aws,
+        Stage.KMS_C,
+        slots=2,
+        poll_seconds=POLL,
+        settle=timedelta(seconds=SETTLE),
+        clock=loop.clock,
+        random=Random(1),
+        completion_duration_minutes=minutes,
+    )
 
     async def story():
-        assert await act(loop, desk.start(CopyRequest("snap-1", "pending"), "us-east-1")) == [None]
-        assert not aws.copies
+        with desk.seat(["snap-1"]) as seat:
+            line_up(seat, "snap-1")
+            await pass_time(loop, 120)
+            await act(loop, desk.start(seat, ask(), REGION))
+            assert aws.asked == [asked]
+
+    loop.play(story())
+
+
+def test_the_outlook_follows_from_queue_slots_and_durations(loop, aws, desk):
+    """Once a copy has ended it is told how long those in line will take: rounds of slots, each as long as it was."""
+
+    async def story():
+        aws.add(lineage("snap-0"), seconds=600)
+        aws.add(lineage("snap-9"), seconds=36000)
+        sources = [f"snap-{i}" for i in range(9)]
+        with desk.seat(sources) as seat:
+            line_up(seat, *sources[1:])
+            await pass_time(loop, 1000)
+            assert timedelta(seconds=5 * 600) <= desk.outlook <= timedelta(seconds=5 * 1000)
 
     loop.play(story())
