@@ -7,6 +7,7 @@ The sandbox that serves it runs in a process of its own, so that what is measure
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,6 +90,8 @@ def sandbox_process(world: World) -> Iterator[SandboxControl]:
 
 
 def _serve(world: World, parent: Connection) -> None:
+    # Ctrl-C in the terminal reaches this process, too; whoever started it says when it is over.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Sandbox(world) as sandbox:
         parent.send(sandbox.endpoint_url)
         parent.recv()
