@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from snapshot_dr_provider.domain.lineage import Stage, copies_by_source, lineage_of
 
 if TYPE_CHECKING:
     from snapshot_dr_provider.domain.snapshots import Snapshot
 
+PRIORITIES: Final = range(1_000_000)
+"""From the most urgent to the least."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceSize:
     """
-    The sizes by which a copy is compared with its source.
+    What the stages hand on of a source: the sizes by which a copy is compared with it, and how urgent it is.
 
     :param volume_size_gib: size of the volume in GiB; 0 where it is not known (a fresh copy, aws 1.8).
     :param full_snapshot_bytes: bytes of all blocks; equal on source and copies as far as observed (aws 8.2);
         ``None`` where AWS does not report it.
+    :param priority: one of :data:`PRIORITIES`, the lowest first; ``None`` for those that come after all that have one.
     """
 
     volume_size_gib: int = 0
     full_snapshot_bytes: int | None = None
+    priority: int | None = None
+
+    @property
+    def rank(self) -> int:
+        """Say whose copy is started first: the lowest; 0 without a priority, so that DAGs that set none agree."""
+        return 0 if self.priority is None else self.priority - PRIORITIES.stop
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
-from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, first_verified, size_of
+from snapshot_dr_provider.domain.coverage import PRIORITIES, Expectation, SourceSize, first_verified, size_of
 from snapshot_dr_provider.domain.lineage import (
     SOURCE_REGION,
     SOURCE_VOLUME_ID,
@@ -28,6 +29,8 @@ TagFilters = tuple[tuple[str, str], ...]
 
 NO_LOOKBACK: Final = timedelta(0)
 
+_WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -39,6 +42,8 @@ class Selection:
     :param snapshot_ids: when not empty, these sources and no others, whatever their age.
     :param include_tags: a source needs at least one of these; empty means that all qualify.
     :param exclude_tags: a source with any of these is left out.
+    :param priority_tag: key of the tag whose value, a whole number, says who is copied first: 1 before 2, and those
+        without such a number after all others.
     """
 
     start: datetime
@@ -49,6 +54,7 @@ class Selection:
     exclude_tags: TagFilters = ()
     scope: Scope = "every"
     include_unencrypted: bool = False
+    priority_tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ class CopyPlan:
     """
     Divide an account's snapshots.
 
-    :param wanted: size by source snapshot id, oldest source first.
+    :param wanted: size and priority by source snapshot id, the most urgent first, of these the oldest.
     :param kept: those of the wanted ones that have a verified KMS-C copy already.
     :param not_wanted: the reason by snapshot id.
     """
@@ -100,13 +106,23 @@ def plan_copies(
     chosen = {i: present[i].start_time for i, reason in reasons.items() if not reason}
     asked_for = selection.snapshot_ids or unfinished.keys()
     chosen |= {i: source_start_time(copy) for i, copy in unfinished.items() if i in asked_for}
-    order = sorted(chosen, key=lambda i: (chosen[i], i))
-    wanted = {i: size_of(present[i] if i in present else unfinished[i]) for i in order}
+    sizes = {i: size_of(present[i] if i in present else unfinished[i]) for i in chosen}
+    if selection.priority_tag:
+        sizes |= {i: _with_priority(sizes[i], present[i], selection.priority_tag) for i in chosen if i in present}
+    wanted = {i: sizes[i] for i in sorted(chosen, key=lambda i: (sizes[i].rank, chosen[i], i))}
     return CopyPlan(
         wanted=wanted,
         kept=verified.intersection(wanted),
         not_wanted={i: reason for i, reason in reasons.items() if reason and i not in wanted},
     )
+
+
+def _with_priority(size: SourceSize, source: Snapshot, tag: str) -> SourceSize:
+    """Add the priority that a source has by its tag; a number that is no priority counts as the nearest one."""
+    value = source.tags.get(tag, "")
+    if not _WHOLE_NUMBER.fullmatch(value):
+        return size
+    return replace(size, priority=min(max(int(value), PRIORITIES[0]), PRIORITIES[-1]))
 
 
 def candidates(

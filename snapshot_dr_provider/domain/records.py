@@ -1,8 +1,8 @@
 """
-What stages hand on to each other: source ids and sizes, never ids of copies.
+What stages hand on to each other: source ids, sizes and priorities, never ids of copies.
 
-A record list is ``[{"snapshot_id": str, "gib": int, "bytes": int | null}, ...]``, about 60 bytes a snapshot as JSON;
-5,000 snapshots make some 300 kB.
+A record list is ``[{"snapshot_id": str, "gib": int, "bytes": int | null, "priority": int}, ...]``, about 60 bytes a
+snapshot as JSON; 5,000 snapshots make some 300 kB. Where a source has no priority, its record has none either.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ def write_records(wanted: Mapping[str, SourceSize]) -> list[dict[str, Any]]:
     """Write what is wanted as JSON primitives."""
     return [
         {"snapshot_id": snapshot_id, "gib": size.volume_size_gib, "bytes": size.full_snapshot_bytes}
+        | ({} if size.priority is None else {"priority": size.priority})
         for snapshot_id, size in wanted.items()
     ]
 
@@ -27,4 +28,7 @@ def read_records(records: Iterable[Mapping[str, Any]]) -> dict[str, SourceSize]:
 
     :raises KeyError: when a record does not name its snapshot.
     """
-    return {record["snapshot_id"]: SourceSize(record.get("gib", 0), record.get("bytes")) for record in records}
+    return {
+        record["snapshot_id"]: SourceSize(record.get("gib", 0), record.get("bytes"), record.get("priority"))
+        for record in records
+    }

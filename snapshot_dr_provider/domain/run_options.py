@@ -39,6 +39,7 @@ class RunOptions:
         for both has none.
     :param completion_duration_by_region: minutes that time-based copies may take, as pairs with a destination Region;
         copies to all others are standard ones (aws 5.10).
+    :param priority_tag: key of the source's tag that says who is copied first; ``None``: the oldest.
     :param organization_id: of the source accounts, to which KMS-B is opened.
     :param copy_role_name: role, with its path, by which all accounts are entered; ``None`` when it is not the same.
     :param key_admin_conn_id: Airflow connection that may write the policy of KMS-B; empty where nothing writes it.
@@ -65,6 +66,7 @@ class RunOptions:
     copy_slots_by_region: tuple[tuple[str, int], ...] = ()
     source_copy_slots_by_region: tuple[tuple[str, int], ...] = ()
     completion_duration_by_region: tuple[tuple[str, int], ...] = ()
+    priority_tag: str | None = None
     organization_id: str = ""
     copy_role_name: str | None = None
     kms_b_window: WindowMode = "unmanaged"
@@ -91,6 +93,7 @@ class RunOptions:
             exclude_tags=self.exclude_tags,
             scope=self.scope,
             include_unencrypted=self.include_unencrypted,
+            priority_tag=self.priority_tag,
         )
 
     def to_json(self) -> dict[str, object]:

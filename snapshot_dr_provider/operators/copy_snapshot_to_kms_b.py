@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -13,7 +13,6 @@ from snapshot_dr_provider.domain.key_policy.window import Terms, Window
 from snapshot_dr_provider.domain.lineage import Stage, copies_by_source
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.run_options import RunOptions
-from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import ConfigurationError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.route import RouteHooks
@@ -47,8 +46,8 @@ class CopySnapshotToKmsBOperator(CopyStageOperator):
         super().__init__(**kwargs)
         self.window_from = window_from
 
-    def _order(self, context: Context, route: Route, to_do: Mapping[str, Sequence[Snapshot]]) -> CopyOrder:
-        return replace(super()._order(context, route, to_do), window=self._window(context, route))
+    def _order(self, context: Context, route: Route, sources: Mapping[str, SourceSize]) -> CopyOrder:
+        return replace(super()._order(context, route, sources), window=self._window(context, route))
 
     def _window(self, context: Context, route: Route) -> WindowOrder | None:
         """

@@ -68,7 +68,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         sources = self._the_sources(context)
         self._link(context, route, self.stage)
         try:
-            order = self._order(context, route, self._still_to_do(route, sources))
+            order = self._order(context, route, sources)
         except SnapshotDrError as error:
             fail_for(error)
         if order.sources and self.deferrable:
@@ -92,7 +92,8 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         failures: Mapping[str, Mapping[str, str]] = write_outcome(outcome)["failures"]
         return failures
 
-    def _order(self, context: Context, route: Route, to_do: Mapping[str, Sequence[Snapshot]]) -> CopyOrder:
+    def _order(self, context: Context, route: Route, sources: Mapping[str, SourceSize]) -> CopyOrder:
+        to_do = self._still_to_do(route, sources)
         options = self._options_for(route)
         patience = timedelta(hours=float(options.get("source_timeout_hours", 12)))
         return CopyOrder(
@@ -103,6 +104,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
             wait_until=current_clock().now() + patience,
             options=CopyOptions.from_json(options),
             earlier_errors=tuple(c.snapshot_id for found in to_do.values() for c in found if c.state != "pending"),
+            ranks={source: sources[source].rank for source in to_do if sources[source].rank},
         )
 
     def _options_for(self, route: Route) -> dict[str, Any]:

@@ -154,6 +154,7 @@ def _options_of(run: RunFacts, params: RunParams, settings: Settings) -> RunOpti
         exclude_tags=tag_filters(settings.selection.exclude_tags),
         scope=settings.selection.snapshots,
         include_unencrypted=settings.selection.include_unencrypted,
+        priority_tag=settings.selection.priority_tag,
         kms_b_retention=settings.kms_b_retention,
         source_timeout_hours=settings.source_timeout_hours,
         settle_seconds=settings.tuning.settle_seconds,

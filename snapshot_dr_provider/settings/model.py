@@ -153,12 +153,15 @@ class SnapshotSelection(Section):
 
     :param include_tags: shell patterns of values by tag key; a snapshot needs one of them. Empty: all qualify.
     :param exclude_tags: likewise; one of them is enough to leave a snapshot out.
+    :param priority_tag: key of the tag that says who is copied first: a whole number, 1 before 2, in all accounts;
+        whoever has none comes last.
     """
 
     include_tags: TagPatterns = Field(default_factory=dict)
     exclude_tags: TagPatterns = Field(default_factory=dict)
     snapshots: Scope = "every"
     include_unencrypted: StrictBool = False
+    priority_tag: Text | None = None
 
 
 class Tuning(Section):

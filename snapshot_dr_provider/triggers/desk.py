@@ -67,6 +67,7 @@ class CopyDesk:
     ) -> None:
         self.hook = hook
         self.stage = stage
+        self.terms = (slots, poll_seconds, settle, completion_duration_minutes)
         self._slots = slots
         duration = completion_duration_minutes
         self._time_based = {} if duration is None else {"completion_duration_minutes": duration}
@@ -309,8 +310,9 @@ _DESKS: WeakValueDictionary[tuple[object, ...], CopyDesk] = WeakValueDictionary(
 
 def shared_desk(desk: CopyDesk) -> CopyDesk:
     """
-    Answer the desk that this event loop has for the same hook and stage already, or this one.
+    Answer the desk that this event loop has for the same hook, stage and terms already, or this one.
 
-    Triggers share their hooks, so that this is one desk for an account and Region; it goes with the hook.
+    Triggers share their hooks, so that this is one desk for an account and Region; it goes with the hook. DAGs whose
+    settings differ have a desk each, which share the quota as two triggerers do.
     """
-    return _DESKS.setdefault((id(asyncio.get_running_loop()), id(desk.hook), desk.stage), desk)
+    return _DESKS.setdefault((id(asyncio.get_running_loop()), id(desk.hook), desk.stage, desk.terms), desk)

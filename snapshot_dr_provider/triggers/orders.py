@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -60,6 +60,7 @@ class CopyOrder:
     :param wait_until: when sources that are not ready are given up, UTC.
     :param earlier_errors: ids of copies that had ended before this try: those that failed do not count as attempts.
     :param window: the window in which the key may be used; ``None`` where it may all the time.
+    :param ranks: of those sources that have one beside 0: the lowest go first, before those of other orders too.
     """
 
     stage: Stage
@@ -70,10 +71,11 @@ class CopyOrder:
     options: CopyOptions = CopyOptions()
     earlier_errors: tuple[str, ...] = ()
     window: WindowOrder | None = None
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Write the order as JSON primitives."""
-        return {
+        written = {
             "stage": self.stage.value,
             "route": self.route.to_json(),
             "sources": list(self.sources),
@@ -83,6 +85,7 @@ class CopyOrder:
             "earlier_errors": list(self.earlier_errors),
             "window": self.window.to_json() if self.window else None,
         }
+        return {**written, "ranks": dict(self.ranks)} if self.ranks else written
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> CopyOrder:
@@ -96,6 +99,7 @@ class CopyOrder:
             options=CopyOptions.from_json(value["options"]),
             earlier_errors=tuple(value["earlier_errors"]),
             window=WindowOrder.from_json(value["window"]) if value.get("window") else None,
+            ranks=dict(value.get("ranks", {})),
         )
 
 
@@ -131,7 +135,8 @@ async def fulfil(order: CopyOrder, hooks: RouteHooks, clock: Clock, random: Rand
     memory = Memory(earlier_errors=frozenset(order.earlier_errors))
     keeper = shared_keeper(order.window, hooks.client_arguments, clock) if order.window else None
     poll = timedelta(seconds=order.options.poll_seconds)
-    engine = CopyEngine(desk, _supply(order, hooks, clock), limits, clock, memory, poll=poll, keeper=keeper)
+    supply = _supply(order, hooks, clock)
+    engine = CopyEngine(desk, supply, limits, clock, memory, poll=poll, keeper=keeper, ranks=order.ranks)
     return await engine.run(order.sources)
 
 

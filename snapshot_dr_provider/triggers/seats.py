@@ -148,4 +148,5 @@ def choose(seats: Iterable[Seat], number: int, now: datetime, taken: Collection[
 
 
 def _waiting(seat: Seat, gone: Collection[str]) -> Iterator[str]:
-    return (source for source in seat.queue if source not in gone)
+    """Name what a seat waits for: the lowest rank first, within a rank what has waited longest."""
+    return (source for source in sorted(seat.queue, key=seat.queue.__getitem__) if source not in gone)

@@ -392,8 +392,10 @@ REFUSED = {
     ),
     "unknown setting like no other": (
         [(("selection",), {"zzz": 1})],
-        ["selection.zzz: is not a setting", "Known here: exclude_tags, include_tags, include_unencrypted, "
-         "priority_tag, snapshots."],
+        [
+            "selection.zzz: is not a setting",
+            ("Known here: exclude_tags, include_tags, include_unencrypted, priority_tag, snapshots."),
+        ],
     ),
     "missing section": (
         [(("dr_account",), GONE)],

@@ -48,7 +48,7 @@ def test_lower_ranks_go_first_everywhere():
 
 
 def test_lower_ranks_go_first_within_a_route():
-    """A source that had to step back, or was not ready at first, keeps its rank; within a rank who waits longest goes."""
+    """A source that stepped back or was not ready at first keeps its rank; within a rank who waits longest goes."""
     one = seat("a-1", "a-2", "a-3", ranks={"a-1": 0, "a-2": -5, "a-3": 0})
     one.line_up({"a-4": -5})
     assert sources(choose([one], 9, NOW, ())) == ["a-2", "a-4", "a-1", "a-3"]
