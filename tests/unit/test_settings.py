@@ -129,7 +129,9 @@ def test_the_other_ways_of_the_example_are_settings_too(load):
     data["accounts"] = commented_out("  # organizations:")
     data["source_connection"] = commented_out("# source_connection:")["source_connection"]
     data["dr_account"] |= commented_out("  # key_admin_aws_conn_id: aws_dr_key_admin")
+    data["selection"] |= commented_out("  # priority_tag: Backup-Priority")
     settings = load(data)
+    assert settings.selection.priority_tag == "Backup-Priority"
     assert settings.dr_account.key_admin_aws_conn_id == "aws_dr_key_admin"
     assert settings.accounts.static is None
     assert settings.accounts.organizations.model_dump() == {
