@@ -171,10 +171,18 @@ class CopyEngine:
         to_start = {request.source_snapshot_id: None for request in plan.start}
         for source in sources:
             if source in self._open:
-                seat.expect(source, plan.changes_at.get(source))
+                moment = plan.changes_at.get(source)
                 if source not in to_start:
                     seat.queue.pop(source, None)
+                    moment = moment or self._in_any_case(source)
+                seat.expect(source, moment)
         seat.line_up({source: self._rank(source) for source in to_start})
+
+    def _in_any_case(self, source: str) -> datetime | None:
+        """Say when to have news of a source that nothing else brings any of; the desk watches pending copies itself."""
+        copies = self._desk.known([source])[source]
+        is_watched = source in self._surveys or any(copy.state == "pending" for copy in copies)
+        return None if is_watched else self._clock.now() + max(self._limits.settle, self._poll)
 
     def _plan(self, sources: Sequence[str]) -> Round:
         """Decide by what was last seen, on the sources of which it is known what they are like."""
@@ -246,9 +254,15 @@ class CopyEngine:
         self._learn(await self._desk.look_up(doubtful))
         again = self._plan(doubtful)
         sure = tuple(failure for failure in plan.given_up if failure.copy is not None)
-        finished = {**plan.finished, **again.finished}
-        changes_at = {**plan.changes_at, **again.changes_at}
-        return replace(plan, given_up=sure + again.given_up, finished=finished, changes_at=changes_at)
+        return Round(
+            finished={**plan.finished, **again.finished},
+            prepare=plan.prepare + again.prepare,
+            start=plan.start + again.start,
+            awaited=plan.awaited + again.awaited,
+            given_up=sure + again.given_up,
+            remove=plan.remove + again.remove,
+            changes_at={**plan.changes_at, **again.changes_at},
+        )
 
     async def _remove(self, seat: Seat, copies: Sequence[Snapshot]) -> None:
         """Look up once more what is about to be deleted: another may have deleted the survivor since."""
