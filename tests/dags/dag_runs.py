@@ -25,7 +25,7 @@ from airflow.sdk.definitions.dag import DAG, _run_task
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG
@@ -110,8 +110,9 @@ class InlineAirflow:
         self.before.clear()
         self.marked_by_hand.clear()
         with create_session() as session:
-            for run in session.scalars(select(DagRun).where(DagRun.dag_id == DAG_ID)):
-                session.delete(run)
+            # By the database, which takes all that belongs to a run along: the ORM would load the DAG of each one, and
+            # warns of a version that was written twice.
+            session.execute(delete(DagRun).where(DagRun.dag_id == DAG_ID))
         # Only now: a version of the DAG that no run has is replaced, any other gets a successor.
         self._publish()
 
