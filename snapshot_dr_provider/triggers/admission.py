@@ -21,8 +21,14 @@ MAX_PACE: Final = 40
 SHARE: Final = 4
 """Part of the spare slots that is taken at once where others may take them, too: a quarter."""
 
-LEAST_SHARE: Final = 5
-"""Part of all slots below which one competes for any slot that becomes free: a fifth, so that nobody starves."""
+LEAST_SHARE: Final = 7
+"""Part of all slots below which one competes for any slot that becomes free: a seventh, so that nobody starves."""
+
+PATIENCE: Final = (1.5, 3.0)
+"""Poll intervals that slots of others have to stay free, by chance: longer than whoever is refused usually waits."""
+
+IMPATIENCE: Final = (0.3, 0.9)
+"""Poll intervals until the next part of them, by chance: long enough to see that somebody else takes them, too."""
 
 
 class Admission:
@@ -30,12 +36,12 @@ class Admission:
     Keep the starts of one process below a quota that other processes, runs and people share (aws 3.1).
 
     AWS tells what is in flight and nothing of those who wait. So whoever had a slot fills it again at once, and slots
-    of others are taken over only after they have stayed free for a while, a part at a time; a refusal gives one's claim
-    up. Alone, one takes what there is.
+    of others are taken over only after they have stayed free for a while, a part at a time, and not while others take
+    more than they had; a refusal gives one's claim up. Alone, one takes what there is.
 
     :param slots: copies that may be in flight at once, whoever started them.
     :param settle: how long a copy that was started may be invisible.
-    :param poll: time that spare slots have to stay free, on average.
+    :param poll: time between two looks at a copy of which nothing is known; all waiting here is a multiple of it.
     :param is_contested: whether other processes of ours start copies there: in the DR account all of them do.
     """
 
@@ -61,7 +67,12 @@ class Admission:
         self._reserved = 0
         self._unanswered = 0
         self._claim = 0
+        self._foreign: frozenset[str] = frozenset()
+        self._others = 0
+        """Slots that are left to others: as many as they had of late."""
+        self._others_since = 0
         self._ripe_at: datetime | None = None
+        """When they are left no more than they had since that moment was settled; ``None`` while they use them all."""
         self._refusals = 0
         self._pace = MAX_PACE
         self._closed_until: datetime | None = None
@@ -81,9 +92,36 @@ class Admission:
         self._own = self._in_flight & frozenset(own)
         # A copy may be in flight though reads do not show it, or showed it and do so no more.
         self._started = {i: moment for i, moment in self._started.items() if at < moment + self._settle}
+        foreign = self._in_flight - self._mine
+        self._leave_to_others(len(foreign), len(foreign | self._foreign))
+        self._foreign = foreign
+        self._claim = min(self._claim, max(0, self._slots - len(foreign)))
         if not wanting:
-            self._claim = self._held
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Claim no more slots than are in use: nothing waits for one."""
+        self._claim = len(self._mine) + self._reserved
+
+    def _leave_to_others(self, used: int, used_of_late: int) -> None:
+        """Take slots that others used of late for theirs until they have stayed free for a while."""
+        now = self._clock.now()
+        self._others_since = max(self._others_since, used)
+        if self._ripe_at is not None and now >= self._ripe_at:
+            # Whoever had a copy that has just ended is about to start the next one.
+            self._others, self._ripe_at = max(self._others_since, used_of_late), None
+        if used > self._others:
+            # They may be taking more at this moment.
+            self._others = self._slots
+            self._wait_for_slots(used, IMPATIENCE)
+        elif used == self._others:
             self._ripe_at = None
+        elif self._ripe_at is None:
+            self._wait_for_slots(used, PATIENCE)
+
+    def _wait_for_slots(self, used: int, polls: tuple[float, float]) -> None:
+        self._others_since = used
+        self._ripe_at = self._clock.now() + self._random.uniform(*polls) * self._poll
 
     def ended(self, copy_ids: Iterable[str]) -> None:
         """Take over which copies are known to be in flight no more."""
@@ -102,8 +140,8 @@ class Admission:
         return max(0, self._slots - len(taken) - self._reserved)
 
     @property
-    def _held(self) -> int:
-        return len(self._own | self._started.keys()) + self._reserved
+    def _mine(self) -> frozenset[str]:
+        return self._own | self._started.keys()
 
     def offer(self, gone: Collection[str]) -> int:
         """
@@ -115,26 +153,24 @@ class Admission:
         free = min(self._free(gone), self._pace)
         if not self._is_contested or not free:
             return free
-        held = len((self._own | self._started.keys()) - set(gone)) + self._reserved
+        held = len(self._mine - set(gone)) + self._reserved
         refill = min(free, max(0, self._claim - held))
-        return refill + self._growth(free - refill, held)
+        return refill + self._growth(free - refill, held + refill)
 
     def _growth(self, spare: int, held: int) -> int:
         """Tell how many slots may be taken that one did not have before."""
-        if spare <= 0:
-            self._ripe_at = None
-            return 0
-        if self._in_flight <= self._own | self._started.keys():
+        left = min(spare, self._slots - self._others - held)
+        if left <= 0:
+            return min(spare, 1) if held < self._slots / LEAST_SHARE else 0
+        if not self._others:
             part = ceil(self._slots / SHARE)
-            self.is_filling = spare > part
-            return min(spare, part)
-        now = self._clock.now()
-        if self._ripe_at is not None and now >= self._ripe_at:
-            self._ripe_at = None
-            return ceil(spare / SHARE)
-        if self._ripe_at is None:
-            self._ripe_at = now + self._random.uniform(0.5, 1.5) * self._poll
-        return 1 if held < self._slots / LEAST_SHARE else 0
+            self.is_filling = left > part
+            return min(left, part)
+        part = ceil(left / SHARE)
+        if left > part:
+            self._others = self._slots - held - part
+            self._wait_for_slots(len(self._foreign), IMPATIENCE)
+        return part
 
     @property
     def next_moment(self) -> datetime | None:
@@ -157,7 +193,7 @@ class Admission:
     def started(self, copy_id: str) -> None:
         """Count a copy that was started, though reads may not show it yet."""
         self._started[copy_id] = self._clock.now()
-        self._claim = max(self._claim, self._held)
+        self._claim = max(self._claim, len(self._mine))
         self._refusals = 0
         self._pace = min(MAX_PACE, self._pace + 1)
 
@@ -172,12 +208,11 @@ class Admission:
 
         Of the starts of one look the first refusal counts.
         """
-        self._claim = min(self._claim, max(0, self._held - 1))
+        self._claim = min(self._claim, len(self._mine))
         now = self._clock.now()
         if self._closed_until is not None and now < self._closed_until:
             return
         self._refusals += 1
-        self._ripe_at = None
         if is_throttled:
             self._pace = max(1, self._pace // 2)
         longest = min(MAX_BACKOFF_SECONDS, self._poll.total_seconds() * 2 ** min(self._refusals, MAX_DOUBLINGS))

@@ -264,6 +264,7 @@ class CopyDesk:
         self._is_blind = not self._is_wanting and fits_one_call(observed.awaited)
         if self._is_blind:
             # Nobody needs to know what else is in flight: one call tells all.
+            self._admission.give_up()
             fresh, chosen = await observed.look_at_own(due, began), []
         else:
             gone, doubtful = await observed.look_at_pending(self._watchers.keys(), began)

@@ -3,7 +3,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapshot_dr_provider.domain.copying import (
@@ -433,20 +433,34 @@ def test_a_round_that_was_carried_out_leaves_nothing_to_do(request_, copies, mem
         assert live_copies(copies, LIMITS.kms_key_arns) == list(last.finished.values())
 
 
-@given(
-    st.sampled_from([READY, PENDING, UNPREPARED, UNUSABLE]),
-    COPIES,
-    MEMORIES,
-    st.sampled_from([LIMITS, ENDING]),
-    st.integers(0, 600),
+RECENT_COPIES = st.lists(
+    st.builds(
+        lambda number, state, moment: replace(copy(f"snap-b{number}", state), start_time=moment),
+        st.integers(98, 101),
+        st.sampled_from(["pending", "completed", "error"]),
+        st.integers(-200, 0).map(lambda seconds: NOW + timedelta(seconds=seconds)),
+    ),
+    max_size=3,
+    unique_by=lambda found: found.snapshot_id,
 )
-def test_nothing_changes_before_changes_at(request_, copies, memory, limits, seconds):
+DEADLINES = st.none() | st.integers(-90, 300).map(lambda seconds: NOW + timedelta(seconds=seconds))
+SHORT_LIMITS = st.builds(
+    lambda wait, start: replace(LIMITS, wait_until=wait or LIMITS.wait_until, start_until=start),
+    DEADLINES,
+    DEADLINES,
+)
+
+
+@settings(max_examples=400)
+@given(REQUESTS, st.just([]) | COPIES | RECENT_COPIES, st.just(Memory()) | MEMORIES, SHORT_LIMITS)
+def test_nothing_changes_before_changes_at(request_, copies, memory, limits):
     """Whoever sleeps until changes_at misses nothing: before it the same inputs give the same verdict."""
     now = decide(request_, *copies, memory=memory, limits=limits)
     if now.finished or now.given_up:
         return
-    until = now.changes_at.get("snap-1")
-    later = NOW + timedelta(seconds=seconds)
-    if until is None or later < until:
-        then = decide(request_, *copies, memory=memory, limits=limits, now=later)
-        assert (what(then), then.remove) == (what(now), now.remove)
+    until = now.changes_at.get("snap-1", NOW + timedelta(seconds=600))
+    assert until > NOW
+    for later in (NOW + timedelta(seconds=seconds) for seconds in range(1, 600, 7)):
+        if later < until:
+            then = decide(request_, *copies, memory=memory, limits=limits, now=later)
+            assert (what(then), then.remove) == (what(now), now.remove)
