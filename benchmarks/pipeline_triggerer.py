@@ -20,13 +20,13 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.pipeline_clock import AdvancedClock, QuietLoop
 from benchmarks.pipeline_order import Order, Result
-from benchmarks.pipeline_tasks import AccountRun, Record, Workers, account_tasks, list_routes
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.hooks.route import RouteHooks, hooks_made_by
 from snapshot_dr_provider.triggers.clock import Clock, SystemClock, on_clock
 from snapshot_dr_provider.triggers.snapshot_copies import SharedHooks
+from tests.harness.account_tasks import AccountRun, Record, Workers, account_tasks, list_routes
+from tests.harness.advanced_clock import AdvancedClock, QuietLoop
 
 
 def main() -> None:
@@ -92,7 +92,7 @@ def clock_of(order: Order) -> tuple[Clock, Callable[[], asyncio.AbstractEventLoo
     # Imported for this alone: with the sandbox comes moto, and its memory is none of ours.
     control = import_module("snapshot_dr_provider.sandbox").SandboxControl(os.environ["AWS_ENDPOINT_URL"])
     clock = AdvancedClock(control.now(), control.advance)
-    return clock, lambda: QuietLoop(clock, order.latency)
+    return clock, lambda: QuietLoop(clock, lambda: order.latency)
 
 
 async def run_all(runs: Sequence[AccountRun], clock: Clock) -> tuple[datetime, datetime]:

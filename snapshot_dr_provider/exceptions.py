@@ -10,6 +10,7 @@ SnapshotDrError
 │   └── WrongAccountError           the credentials belong to another account than the route says
 └── AwsError                        AWS answered, and the answer was no
     ├── AccessDeniedError           an IAM or key policy refused
+    │   └── RoleRefusedError        the role that enters an account cannot be assumed
     ├── NotFoundError               the snapshot or key is not there, or not visible to the caller
     ├── InvalidRequestError         AWS will refuse the same request again
     ├── SnapshotInUseError          locked, or registered with an AMI
@@ -102,6 +103,10 @@ class AwsError(SnapshotDrError):
 
 class AccessDeniedError(AwsError):
     """Tell that an IAM policy or a key policy refused."""
+
+
+class RoleRefusedError(AccessDeniedError):
+    """Tell that a role is not there or may not be assumed: AWS does not say which of the two."""
 
 
 class NotFoundError(AwsError):

@@ -19,6 +19,10 @@ RECORDS: Final = "records"
 FAILURES: Final = "failures"
 RUN_OPTIONS: Final = "run_options"
 WINDOWS: Final = "windows"
+SETTINGS_FINGERPRINT: Final = "settings_fingerprint"
+NOT_READY: Final = "not_ready"
+"""Why a new account cannot be entered yet, where that is excused; it then leaves no records."""
+
 KMS_B_COPIES: Final = "kms_b_copies"
 """What the last stage of an account tells the audit of the KMS-B copies that are left, which only Org-A can see."""
 
@@ -144,7 +148,8 @@ class RouteStage:
         task = context["ti"]
         left = task.xcom_pull(task_ids=self.records_from, key=RECORDS, map_indexes=task.map_index, default=None)
         if left is None:
-            msg = f"{self.records_from} left no records: it has not succeeded, or this is a dry run; nothing to do here"
+            why = "it has not succeeded, the account is not ready yet, or this is a dry run"
+            msg = f"{self.records_from} left no records: {why}; nothing to do here"
             raise AirflowSkipException(msg)
         return read_records(left)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +13,13 @@ class Account:
 
     :param account_id: its 12 digits.
     :param state: of its life in the organization, such as ``ACTIVE``, ``SUSPENDED``, ``PENDING_CLOSURE``.
+    :param joined: when it joined the organization, UTC; ``None`` for an account that is listed by hand.
     """
 
     account_id: str
     name: str
     state: str = "ACTIVE"
+    joined: datetime | None = None
 
     @property
     def is_active(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -74,11 +74,13 @@ class CopyPlan:
     :param wanted: size and priority by source snapshot id, the most urgent first, of these the oldest.
     :param kept: those of the wanted ones that have a verified KMS-C copy already.
     :param not_wanted: the reason by snapshot id.
+    :param warnings: what is, or may be, gone without a KMS-C copy, in sentences.
     """
 
     wanted: Mapping[str, SourceSize]
     kept: frozenset[str]
     not_wanted: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def plan_copies(
@@ -99,7 +101,8 @@ def plan_copies(
     """
     present = {snapshot.snapshot_id: snapshot for snapshot in sources}
     verified = _with_verified_copy(kms_c_copies, origin, present)
-    unfinished = _unfinished(kms_b_copies, origin, verified, retention)
+    copied = _copied_to_kms_b(kms_b_copies, origin)
+    unfinished = _unfinished(copied, verified, retention)
     reasons = {i: _reason_against(s, selection, origin, has_copy=i in verified) for i, s in present.items()}
     if selection.scope == "newest_per_volume" and not selection.snapshot_ids:
         _drop_all_but_newest(present, reasons)
@@ -114,7 +117,41 @@ def plan_copies(
         wanted=wanted,
         kept=verified.intersection(wanted),
         not_wanted={i: reason for i, reason in reasons.items() if reason and i not in wanted},
+        warnings=(
+            *_gone({i: copies for i, copies in copied.items() if i not in present and i not in verified}, selection),
+            *_nothing_so_old(present.values(), selection, origin),
+        ),
     )
+
+
+def _gone(copied: Mapping[str, Sequence[Snapshot]], selection: Selection) -> Iterator[str]:
+    """
+    Name the sources that are not there any more though they have no verified KMS-C copy.
+
+    They are known by the lineage of their KMS-B copies alone: whatever was deleted before it was copied has left no
+    trace.
+    """
+    for source, copies in copied.items():
+        if selection.snapshot_ids and source not in selection.snapshot_ids:
+            continue
+        taken = f"{source} of {source_start_time(copies[0]):%Y-%m-%d %H:%M} UTC is gone"
+        live = [copy.snapshot_id for copy in copies if copy.is_live]
+        failed = ", ".join(copy.snapshot_id for copy in copies)
+        if live:
+            yield f"{taken}; nothing but its KMS-B copy {', '.join(live)} is left of it, from which it is finished"
+        else:
+            yield f"{taken} without a KMS-C copy: {failed} failed. It is lost; delete {failed} once you have noted it"
+
+
+def _nothing_so_old(sources: Iterable[Snapshot], selection: Selection, origin: Origin) -> Iterator[str]:
+    """Say so when the interval ends before the oldest source: none of its snapshots is left, if there were any."""
+    starts = [s.start_time for s in sources if lineage_of(s, owner_id=origin.account_id) is None]
+    if starts and selection.end <= min(starts) and not selection.snapshot_ids:
+        yield (
+            f"the interval ends on {selection.end:%Y-%m-%d %H:%M} UTC, before the oldest snapshot that is there, of "
+            f"{min(starts):%Y-%m-%d %H:%M} UTC: whatever was taken in it has been deleted since, and nobody can "
+            "tell what that was"
+        )
 
 
 def _with_priority(size: SourceSize, source: Snapshot, tag: str) -> SourceSize:
@@ -208,20 +245,26 @@ def _drop_all_but_newest(present: Mapping[str, Snapshot], reasons: dict[str, str
             reasons[source.snapshot_id] = "not the newest of its volume"
 
 
+def _copied_to_kms_b(kms_b_copies: Iterable[Snapshot], origin: Origin) -> dict[str, tuple[Snapshot, ...]]:
+    """Group our KMS-B copies of one route by their source."""
+    mine = (copy for copy in kms_b_copies if copy.tags.get(SOURCE_REGION) == origin.region)
+    return copies_by_source(mine, owner_id=origin.account_id, stage=Stage.KMS_B)
+
+
 def _unfinished(
-    kms_b_copies: Iterable[Snapshot], origin: Origin, verified: frozenset[str], retention: Retention
+    copied: Mapping[str, Sequence[Snapshot]], verified: frozenset[str], retention: Retention
 ) -> dict[str, Snapshot]:
     """
     Find the sources that earlier runs left in the middle, each with its best KMS-B copy, which should not be there.
 
     One whose KMS-B copies all failed is left to the ordinary rules: there is nothing to finish. Under
     ``newest_per_volume`` the newest KMS-B copy of each volume stays, once its KMS-C copy is verified.
+
+    :param copied: the KMS-B copies by source.
     """
-    mine = (copy for copy in kms_b_copies if copy.tags.get(SOURCE_REGION) == origin.region)
-    grouped = copies_by_source(mine, owner_id=origin.account_id, stage=Stage.KMS_B)
-    stays = newest_kms_b_copies(grouped) if retention == "newest_per_volume" else frozenset()
+    stays = newest_kms_b_copies(copied) if retention == "newest_per_volume" else frozenset()
     found: dict[str, Snapshot] = {}
-    for source, copies in grouped.items():
+    for source, copies in copied.items():
         # A pending or failed copy does not tell its size (aws 1.8).
         best = next((copy for copy in copies if copy.state == "completed"), copies[0])
         is_kept = source in verified and len(copies) == 1 and best.snapshot_id in stays

@@ -92,6 +92,17 @@ def explain_refused_duration(why: str, minutes: int, region: str) -> str:
     )
 
 
+def explain_snapshot_limit(why: str, account_id: str, region: str) -> str:
+    """Say what to do where an account has as many snapshots as it may have (aws 3.3); nothing for another reason."""
+    if "SnapshotLimitExceeded" not in why:
+        return ""
+    return (
+        f"Account {account_id} has as many snapshots in {region} as it may have. KMS-C copies are kept until somebody "
+        'deletes them: delete what need not be restored any more, or have the quota of Amazon EBS "Snapshots per '
+        'Region" raised there; then clear this task.'
+    )
+
+
 def _explain_key(account_id: str, source_key: KeyEvidence, new_key: KeyEvidence) -> str:
     for key in (source_key, new_key):
         if key.state and key.state != "Enabled":

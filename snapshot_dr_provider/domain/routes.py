@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Literal
 
 Scope = Literal["every", "newest_per_volume"]
@@ -25,6 +26,7 @@ class Route:
     :param dr_role_arn: role to assume with that one, likewise.
     :param source_copy_slots: copies in flight at once in the Org-A account and the destination Region (aws 3.1);
         ``None`` where it has as many as the run says.
+    :param grace_until: until when the account may lack the role to enter it, aware; ``None`` where it may not.
     """
 
     account_id: str
@@ -40,6 +42,7 @@ class Route:
     dr_role_arn: str | None = None
     former_kms_c_arns: tuple[str, ...] = ()
     source_copy_slots: int | None = None
+    grace_until: datetime | None = None
 
     @property
     def label(self) -> str:
@@ -49,7 +52,8 @@ class Route:
 
     def to_json(self) -> dict[str, object]:
         """Write the route as JSON primitives."""
-        return {**asdict(self), "former_kms_c_arns": list(self.former_kms_c_arns)}
+        grace = self.grace_until.isoformat() if self.grace_until else None
+        return {**asdict(self), "former_kms_c_arns": list(self.former_kms_c_arns), "grace_until": grace}
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> Route:
@@ -63,4 +67,5 @@ class Route:
         if not isinstance(former, list | tuple):
             msg = f"former_kms_c_arns of a route is a list of ARNs, not {former!r}"
             raise TypeError(msg)
+        known["grace_until"] = datetime.fromisoformat(str(known["grace_until"])) if known.get("grace_until") else None
         return cls(**known, former_kms_c_arns=tuple(str(arn) for arn in former))  # type: ignore[arg-type]  # JSON values

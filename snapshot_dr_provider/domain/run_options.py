@@ -220,7 +220,7 @@ def period_of_run(run: RunFacts, params: RunParams, lookback: timedelta) -> Peri
     what the next scheduled run would want: the data interval that Airflow makes up for a manual run is of the past.
     Named snapshots need no lookback.
 
-    :raises ConfigurationError: for a day that has not come yet, and for a schedule without data intervals.
+    :raises ConfigurationError: for a day or an interval that has not come yet, and for a schedule without intervals.
     """
     if params.day is not None:
         return _day_asked_for(params.day, run)
@@ -259,8 +259,16 @@ def _data_interval(run: RunFacts) -> tuple[datetime, datetime]:
             "with CronDataIntervalTimetable: a bare cron string has intervals that end where they start."
         )
         raise ConfigurationError(msg)
-    start, end = run.data_interval
-    return start.astimezone(UTC), end.astimezone(UTC)
+    start, end = (moment.astimezone(UTC) for moment in run.data_interval)
+    if start >= run.run_after:
+        msg = (
+            f"The data interval of this {run.run_type} run, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, is in "
+            f"the future: the run was due at {run.run_after.astimezone(UTC):%Y-%m-%d %H:%M} UTC, so that there is "
+            "nothing to copy yet. Schedule the DAG with CronDataIntervalTimetable, whose runs are due once their "
+            "interval is over."
+        )
+        raise ConfigurationError(msg)
+    return start, end
 
 
 def tag_filters(patterns: Mapping[str, Iterable[str]]) -> TagFilters:

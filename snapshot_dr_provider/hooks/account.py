@@ -19,7 +19,12 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 
 from snapshot_dr_provider._compat import AirflowNotFoundException
-from snapshot_dr_provider.exceptions import ConnectionMissingError, WrongAccountError
+from snapshot_dr_provider.exceptions import (
+    AccessDeniedError,
+    ConnectionMissingError,
+    RoleRefusedError,
+    WrongAccountError,
+)
 from snapshot_dr_provider.hooks.clients import shared_client, shared_loader, shared_session, signed_by
 from snapshot_dr_provider.hooks.errors import translated
 
@@ -29,6 +34,11 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS: Final = 32
 """Connections that a client keeps open; all accounts use the same one."""
+
+_ABOUT_THE_ROLE: Final = (
+    "AWS says the same of a role that is not there, of one that does not trust the caller, and of a caller that may "
+    "not call sts:AssumeRole. Create the role, or correct its trust policy or the caller's policy."
+)
 
 ONCE: Final = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
@@ -169,6 +179,15 @@ class AccountHook(AwsBaseHook):
         self._checked_identity()
         return self._client()
 
+    def sign_in(self) -> None:
+        """
+        Have STS name the expected account, without any other request.
+
+        :raises RoleRefusedError: when the role that enters it is not there, or may not be assumed.
+        :raises WrongAccountError: when the credentials belong to another account.
+        """
+        self._checked_identity()
+
     def _checked_identity(self) -> Identity:
         # Several threads may use one hook: it signs in once.
         with self._opening:
@@ -176,8 +195,13 @@ class AccountHook(AwsBaseHook):
 
     @cached_property
     def _identity(self) -> Identity:
-        with translated(f"sign in with connection {self.aws_conn_id!r}{self._as_role}"):
-            identity = self._sign_in()
+        try:
+            with translated(f"sign in with connection {self.aws_conn_id!r}{self._as_role} in {self.region_name}"):
+                identity = self._sign_in()
+        except AccessDeniedError as error:
+            if error.code != "AccessDenied":
+                raise
+            raise RoleRefusedError(f"{str(error).rstrip('.')}. {_ABOUT_THE_ROLE}", error.code) from error
         if self.expected_account_id and identity.account_id != self.expected_account_id:
             msg = (
                 f"connection {self.aws_conn_id!r}{self._as_role} has credentials of account {identity.account_id}, but "

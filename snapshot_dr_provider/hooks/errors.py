@@ -45,6 +45,7 @@ BY_CODE: Final[Mapping[str, type[AwsError]]] = {
     "RequestExpired": AccessDeniedError,
     "SignatureDoesNotMatch": AccessDeniedError,
     "OptInRequired": AccessDeniedError,
+    "RegionDisabledException": AccessDeniedError,
     "InvalidSnapshot.NotFound": NotFoundError,
     "NotFoundException": NotFoundError,
     "InvalidSnapshot.InUse": SnapshotInUseError,
@@ -63,6 +64,23 @@ BY_CODE: Final[Mapping[str, type[AwsError]]] = {
     "RequestThrottled": ThrottledError,
     "SlowDown": ThrottledError,
 }
+
+
+_ENABLE: Final = (
+    "Enable it in that account (aws account enable-region --region-name ...), or take it out of the settings file."
+)
+_OFF: Final = f"The Region is not enabled there. {_ENABLE}"
+# A Region that is not enabled mostly only says that it does not know the credentials ([M]).
+_PERHAPS_OFF: Final = f"If the same credentials work elsewhere, the Region is not enabled there. {_ENABLE}"
+
+WHERE_A_REGION_IS_OFF: Final[Mapping[str, tuple[str, str]]] = {
+    "OptInRequired": ("", _OFF),
+    "RegionDisabledException": ("", _OFF),
+    "AuthFailure": ("validate the provided access credentials", _PERHAPS_OFF),
+    "InvalidClientTokenId": ("", _PERHAPS_OFF),
+    "UnrecognizedClientException": ("", _PERHAPS_OFF),
+}
+"""Codes that a Region that is not enabled answers with: what the message has in it then, and what to do."""
 
 
 @contextmanager
@@ -103,7 +121,14 @@ def _from_answer(error: ClientError, action: str, unanswered: type[AwsError]) ->
     answer = error.response.get("Error", {})
     code = str(answer.get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    message = f"could not {action}: {code}: {answer.get('Message') or 'no message'}"
+    text = str(answer.get("Message") or "no message")
+    message = f"could not {action}: {code}: {_with_remedy(code, text)}"
     # A 5xx does not say whether the call took effect.
     by_status = unanswered if status >= HTTPStatus.INTERNAL_SERVER_ERROR else InvalidRequestError
     return BY_CODE.get(code, by_status)(message, code)
+
+
+def _with_remedy(code: str, text: str) -> str:
+    """Add what to do to what AWS said where a Region is not enabled, or may not be."""
+    part, remedy = WHERE_A_REGION_IS_OFF.get(code, ("", ""))
+    return f"{text.rstrip('.')}. {remedy}" if remedy and part in text else text

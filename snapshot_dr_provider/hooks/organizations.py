@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from snapshot_dr_provider.domain.accounts import Account
@@ -119,4 +120,10 @@ def _read_account(item: Mapping[str, Any]) -> Account:
     if not state:
         msg = f"AWS Organizations did not say whether account {item['Id']} is active"
         raise ServiceError(msg)
-    return Account(account_id=item["Id"], name=item.get("Name") or item["Id"], state=state)
+    joined: datetime | None = item.get("JoinedTimestamp")
+    return Account(
+        account_id=item["Id"],
+        name=item.get("Name") or item["Id"],
+        state=state,
+        joined=joined.astimezone(UTC) if joined else None,
+    )

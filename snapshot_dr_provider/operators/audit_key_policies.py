@@ -22,12 +22,13 @@ from snapshot_dr_provider.domain.audit_report import (
 from snapshot_dr_provider.domain.key_policy.facts import Surroundings
 from snapshot_dr_provider.domain.key_policy.findings import Finding, Severity, Verdict
 from snapshot_dr_provider.domain.key_policy.rules import KeyExpectations, judge_key
-from snapshot_dr_provider.domain.key_policy.run_rules import SETTINGS
+from snapshot_dr_provider.domain.key_policy.run_rules import SETTINGS, judge_duration
 from snapshot_dr_provider.domain.key_policy.snapshot_rules import (
     judge_dr_region,
     judge_kms_b_copies,
     kms_b_rules_do_not_apply,
 )
+from snapshot_dr_provider.domain.run_options import SCHEDULED
 from snapshot_dr_provider.exceptions import ConfigurationError, ReportError, SettingsError, SnapshotDrError
 from snapshot_dr_provider.hooks.report_files import write_report
 from snapshot_dr_provider.operators.dr_facts import DrRegion
@@ -114,6 +115,7 @@ class AuditKeyPoliciesOperator(BaseOperator):
             settings, findings = self._settings()
             found, routes = self._judge_run(outcome, settings, now)
             findings += found
+            findings += self._judge_duration(context, routes, now) if routes else []
             findings += self._judge_dr_account(outcome, settings, now) if settings else []
         except SnapshotDrError as error:
             fail_for(error)
@@ -143,6 +145,8 @@ class AuditKeyPoliciesOperator(BaseOperator):
         if outcome is None:
             return kms_b_rules_do_not_apply("no run is audited, and only its accounts see their KMS-B copies"), ()
         findings, routes = outcome.judge()
+        if settings is not None:
+            findings.append(outcome.judge_settings(settings.fingerprint))
         if outcome.dry_run:
             return [*findings, *kms_b_rules_do_not_apply("in a dry run no account reports its KMS-B copies")], routes
         left, reports = outcome.kms_b_copies()
@@ -151,6 +155,14 @@ class AuditKeyPoliciesOperator(BaseOperator):
             max_age = timedelta(days=settings.kms_b_max_age_days)
             findings += judge_kms_b_copies(left, max_age=max_age, now=now)
         return findings, routes
+
+    def _judge_duration(self, context: Context, routes: tuple[RouteCount, ...], now: datetime) -> list[Finding]:
+        """Judge how long a scheduled run has taken; another one has no interval to keep up with."""
+        run = context["dag_run"]
+        start, end = run.data_interval_start, run.data_interval_end
+        if run.run_type.value != SCHEDULED or not (start and end and run.start_date):
+            return []
+        return [judge_duration(run.run_id, now - run.start_date, end - start, sum(route.wanted for route in routes))]
 
     def _judge_dr_account(self, outcome: RunOutcome | None, settings: Settings, now: datetime) -> list[Finding]:
         """Judge keys and copies of each destination Region."""

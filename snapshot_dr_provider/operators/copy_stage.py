@@ -6,7 +6,6 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from random import SystemRandom
 from typing import Any, ClassVar, Final
 
 from snapshot_dr_provider._compat import AwsBaseOperator, Context, aws_template_fields, conf
@@ -21,6 +20,7 @@ from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
 from snapshot_dr_provider.operators.diagnosis import explain_failures
 from snapshot_dr_provider.stage import ROUTE_FIELDS, RouteStage, fail_for, raise_for_event
+from snapshot_dr_provider.triggers.chance import current_random
 from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.orders import CopyOptions, CopyOrder, accepted_keys, fulfil, write_outcome
 from snapshot_dr_provider.triggers.snapshot_copies import SnapshotCopiesTrigger
@@ -86,7 +86,7 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
     def _copy_now(self, order: CopyOrder, route: Route) -> Mapping[str, Mapping[str, str]]:
         """Copy in this process; the failures by source, as in the trigger's event."""
         try:
-            outcome = asyncio.run(fulfil(order, self._hooks(route), current_clock(), SystemRandom()))
+            outcome = asyncio.run(fulfil(order, self._hooks(route), current_clock(), current_random()))
         except SnapshotDrError as error:
             fail_for(error)
         failures: Mapping[str, Mapping[str, str]] = write_outcome(outcome)["failures"]

@@ -12,6 +12,7 @@ from snapshot_dr_provider.domain.refusals import (
     explain_failed_copy,
     explain_refused_call,
     explain_refused_duration,
+    explain_snapshot_limit,
 )
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.route import RouteHooks
@@ -68,7 +69,12 @@ class _Evidence:
         if failure["state_message"]:
             meaning = explain_failed_copy(failure["state_message"], self._account_id, *keys)
         else:
-            meaning = explain_refused_call(failure["why"], *keys) or self._explain_duration(failure["why"])
+            why, region = failure["why"], self._hooks.route.destination_region
+            meaning = (
+                explain_refused_call(why, *keys)
+                or explain_snapshot_limit(why, self._account_id, region)
+                or self._explain_duration(why)
+            )
         return f"{failure['why']}. {meaning}".rstrip()
 
     def _explain_duration(self, why: str) -> str:

@@ -9,8 +9,12 @@ from typing import Any
 
 from snapshot_dr_provider._compat import BaseOperator, Context, conf
 from snapshot_dr_provider.domain.accounts import Account
+from snapshot_dr_provider.domain.missed_intervals import EarlierRun, gap_before, made_up_for
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.run_options import (
+    BACKFILL,
+    SCHEDULED,
+    Period,
     RunFacts,
     RunOptions,
     RunParams,
@@ -21,7 +25,7 @@ from snapshot_dr_provider.domain.run_options import (
 from snapshot_dr_provider.exceptions import ConfigurationError, SnapshotDrError
 from snapshot_dr_provider.hooks.organizations import OrganizationsHook
 from snapshot_dr_provider.settings import Settings, configured_settings_path, load_settings
-from snapshot_dr_provider.stage import RUN_OPTIONS, fail_for
+from snapshot_dr_provider.stage import RUN_OPTIONS, SETTINGS_FINGERPRINT, fail_for
 
 
 class ListRoutesOperator(BaseOperator):
@@ -56,7 +60,7 @@ class ListRoutesOperator(BaseOperator):
         try:
             settings = load_settings(self.settings_path or configured_settings_path())
             params = read_params(context["params"])
-            options = _options_of(_facts_of(context), params, settings)
+            options = _options_of(self._period(context, params, settings), params, settings)
             routes = settings.routes(_asked_for(self._accounts_of(settings), params.accounts))
             options = replace(options, copy_role_name=_common_role(routes))
             _refuse_more_than(conf.getint("core", "max_map_length", fallback=1024), len(routes))
@@ -64,7 +68,30 @@ class ListRoutesOperator(BaseOperator):
             fail_for(error)
         self._log(routes, options)
         context["ti"].xcom_push(key=RUN_OPTIONS, value=options.to_json())
+        context["ti"].xcom_push(key=SETTINGS_FINGERPRINT, value=settings.fingerprint)
         return [route.to_json() for route in routes]
+
+    def _period(self, context: Context, params: RunParams, settings: Settings) -> Period:
+        """Decide which period the run is about; a scheduled one leaves out no day for which no run could be made."""
+        run = _facts_of(context)
+        period = period_of_run(run, params, timedelta(days=settings.lookback_days))
+        if run.run_type != SCHEDULED or params.day or params.snapshot_ids:
+            return period
+        earlier = _earlier_run(context["ti"].get_previous_dagrun())
+        if earlier is None:
+            return period
+        period = made_up_for(period, earlier)
+        if gap := gap_before(period, earlier):
+            self.log.warning(
+                "No run was made for %s to %s, as while the DAG is paused, and this run does not want the snapshots of "
+                "that time. To have them copied: airflow backfill create --dag-id %s --from-date %s --to-date %s",
+                gap.start,
+                gap.end,
+                context["ti"].dag_id,
+                f"{gap.start:%Y-%m-%dT%H:%M:%S}",
+                f"{gap.end - timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}",
+            )
+        return period
 
     def _log(self, routes: tuple[Route, ...], options: RunOptions) -> None:
         self.log.info(
@@ -135,14 +162,20 @@ def _facts_of(context: Context) -> RunFacts:
     return RunFacts(run.run_type.value, run.run_after, (start, end) if start and end else None)
 
 
+def _earlier_run(run: Any) -> EarlierRun | None:
+    """Take the last run before this one for what it was about; ``None`` for one that was about less than everything."""
+    if run is None or run.run_type.value not in (SCHEDULED, BACKFILL) or run.conf or run.data_interval_end is None:
+        return None
+    return EarlierRun(run.data_interval_end, run.end_date)
+
+
 def _common_role(routes: tuple[Route, ...]) -> str | None:
     """Name the role by which all routes enter their accounts, if it is the same for all."""
     names = {route.source_role_arn and route.source_role_arn.split(":role/")[1] for route in routes}
     return names.pop() if len(names) == 1 else None
 
 
-def _options_of(run: RunFacts, params: RunParams, settings: Settings) -> RunOptions:
-    period = period_of_run(run, params, timedelta(days=settings.lookback_days))
+def _options_of(period: Period, params: RunParams, settings: Settings) -> RunOptions:
     destinations = sorted(settings.destinations.items())
     return RunOptions(
         interval_start=period.start,

@@ -13,10 +13,12 @@ from snapshot_dr_provider.domain.planning import CopyPlan, Origin, candidates, p
 from snapshot_dr_provider.domain.records import write_records
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.run_options import RunOptions
-from snapshot_dr_provider.exceptions import SnapshotDrError
+from snapshot_dr_provider.exceptions import RoleRefusedError, SnapshotDrError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
+from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
-from snapshot_dr_provider.stage import RECORDS, ROUTE_FIELDS, RouteStage, fail_for
+from snapshot_dr_provider.stage import NOT_READY, RECORDS, ROUTE_FIELDS, RouteStage, fail_for
+from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.orders import accepted_keys
 
 NOT_WANTED: Final = "not_wanted"
@@ -27,7 +29,11 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
     List an account's snapshots in one source Region and decide which of them this run wants.
 
     Leaves the wanted ones as XCom ``records``, the number of the others by reason as XCom ``not_wanted``, and the
-    reason for each single one in the task log, at DEBUG. Changes nothing.
+    reason for each single one in the task log, at DEBUG. Warns there of sources that are, or may be, gone without a
+    KMS-C copy. Changes nothing.
+
+    Of an account that has joined the organization lately and lacks the role to enter it, it leaves XCom ``not_ready``
+    and no records, and succeeds: the stages behind it skip, and the audit names the account.
 
     :param options: a :class:`~snapshot_dr_provider.domain.run_options.RunOptions` as JSON.
 
@@ -47,8 +53,14 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         route = self._the_route(context)
         self._link(context, route, Stage.KMS_C)
         options = RunOptions.from_json(self.options)
+        hooks = self._hooks(route)
         try:
-            plan = self._plan(route, options)
+            not_ready = _why_not_ready(hooks)
+            if not_ready:
+                self.log.warning("%s: %s", route.label, not_ready)
+                context["ti"].xcom_push(key=NOT_READY, value=not_ready)
+                return
+            plan = self._plan(hooks, options)
         except SnapshotDrError as error:
             fail_for(error)
         self._report(context, route, plan)
@@ -57,8 +69,8 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
             return
         context["ti"].xcom_push(key=RECORDS, value=write_records(plan.wanted))
 
-    def _plan(self, route: Route, options: RunOptions) -> CopyPlan:
-        hooks = self._hooks(route)
+    def _plan(self, hooks: RouteHooks, options: RunOptions) -> CopyPlan:
+        route = hooks.route
         origin = Origin(
             route.account_id,
             route.source_region,
@@ -88,4 +100,23 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         )
         for reason, number in counts.most_common():
             self.log.info("  %d not wanted: %s", number, reason)
+        for warning in plan.warnings:
+            self.log.warning("%s: %s", route.label, warning)
         context["ti"].xcom_push(key=NOT_WANTED, value=dict(counts))
+
+
+def _why_not_ready(hooks: RouteHooks) -> str:
+    """
+    Say why a new account cannot be entered yet; nothing when it can.
+
+    :raises RoleRefusedError: when the account has no time left to get its role, or never had any.
+    """
+    until = hooks.route.grace_until
+    try:
+        hooks.sources().sign_in()
+    except RoleRefusedError as error:
+        if until is None or current_clock().now() >= until:
+            raise
+        excuse = f"new_account_grace_hours excuses that until {until:%Y-%m-%d %H:%M} UTC"
+        return f"the account is new and cannot be entered yet, so that nothing of it is copied; {excuse}: {error}"
+    return ""

@@ -9,14 +9,28 @@ from typing import Any, Final
 from snapshot_dr_provider.domain.audit_report import RouteCount
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, verified_copies
 from snapshot_dr_provider.domain.key_policy.findings import Finding, Verdict
-from snapshot_dr_provider.domain.key_policy.run_rules import CLAIMED, COPIED, REPORTED, SUCCEEDED
+from snapshot_dr_provider.domain.key_policy.run_rules import (
+    CLAIMED,
+    COPIED,
+    ENTERED,
+    REPORTED,
+    SUCCEEDED,
+    UNCHANGED,
+)
 from snapshot_dr_provider.domain.key_policy.snapshot_facts import KmsBCopy, read_kms_b_copies
 from snapshot_dr_provider.domain.lineage import Stage
 from snapshot_dr_provider.domain.records import read_records
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.route import RouteHooks
-from snapshot_dr_provider.stage import FAILURES, KMS_B_COPIES, RECORDS, RUN_OPTIONS
+from snapshot_dr_provider.stage import (
+    FAILURES,
+    KMS_B_COPIES,
+    NOT_READY,
+    RECORDS,
+    RUN_OPTIONS,
+    SETTINGS_FINGERPRINT,
+)
 from snapshot_dr_provider.triggers.orders import accepted_keys
 
 SUCCESS: Final = "success"
@@ -48,7 +62,8 @@ class RunOutcome:
 
     It requires success of each task that it is told of, for each listed route a plan, and for each wanted snapshot a
     KMS-C copy that is verified now, read from the DR account. A stage that is missing, skipped, ``upstream_failed`` or
-    was never expanded counts as failed (airflow 2, 3).
+    was never expanded counts as failed (airflow 2, 3). Of a new account that cannot be entered yet, where the settings
+    excuse that, nothing but its plan is required.
 
     :param task: the running task instance, which tells states and XComs of the others.
     """
@@ -57,11 +72,21 @@ class RunOutcome:
     names: RunTasks
     routes: tuple[Route, ...] = field(init=False)
     options: Mapping[str, Any] = field(init=False)
+    not_ready: Mapping[int, str] = field(init=False)
 
     def __post_init__(self) -> None:
         listed = self.task.xcom_pull(task_ids=self.names.routes, default=None) or ()
         self.routes = tuple(Route.from_json(item) for item in listed)
         self.options = self.task.xcom_pull(task_ids=self.names.routes, key=RUN_OPTIONS, default=None) or {}
+        self.not_ready = dict(self._read_not_ready())
+
+    def _read_not_ready(self) -> Iterator[tuple[int, str]]:
+        """Read why accounts cannot be entered yet, by their place; asking only for those that may be excused."""
+        for index, route in enumerate(self.routes):
+            if route.grace_until is not None:
+                why = self.task.xcom_pull(task_ids=self.names.plan, key=NOT_READY, map_indexes=index, default=None)
+                if why:
+                    yield index, why
 
     @property
     def dry_run(self) -> bool:
@@ -74,11 +99,11 @@ class RunOutcome:
 
         :raises SnapshotDrError: for what may pass; whatever cannot pass is a finding.
         """
-        findings = [*self._judge_tasks()]
+        findings = [*self._judge_tasks(), *self._judge_entrances()]
         if self.dry_run:
             why = "a dry run: nothing was to be copied"
             return [*findings, COPIED.finding(Verdict.NOT_APPLICABLE, "this run", why)], ()
-        rows = [self._judge_route(index, route) for index, route in enumerate(self.routes)]
+        rows = [self._judge_route(index, route) for index, route in self._entered()]
         for row in rows:
             findings += row.findings
         findings += self._judge_claims(rows)
@@ -89,7 +114,7 @@ class RunOutcome:
         left: dict[Route, tuple[KmsBCopy, ...]] = {}
         findings: list[Finding] = []
         stage = self.names.stages[-1]
-        for index, route in enumerate(self.routes):
+        for index, route in self._entered():
             told = self.task.xcom_pull(task_ids=stage, key=KMS_B_COPIES, map_indexes=index, default=None)
             if told is None:
                 why = f"{stage} has left no report, so that nothing is known of the KMS-B copies in that account"
@@ -97,6 +122,39 @@ class RunOutcome:
             else:
                 left[route] = read_kms_b_copies(told)
         return left, findings or [REPORTED.finding(Verdict.PASS, f"{len(left)} routes")]
+
+    def judge_settings(self, fingerprint: str) -> Finding:
+        """Compare the settings that the run began with with those of now."""
+        began_with = self.task.xcom_pull(task_ids=self.names.routes, key=SETTINGS_FINGERPRINT, default=None)
+        if began_with is None:
+            why = f"{self.names.routes} has not said what it read"
+            return UNCHANGED.finding(Verdict.NOT_APPLICABLE, "settings file", why)
+        if began_with == fingerprint:
+            return UNCHANGED.finding(Verdict.PASS, "settings file")
+        why = (
+            f"it has changed since {self.names.routes} read it: the accounts were worked on by the settings of then, "
+            "keys and copies are judged by those of now"
+        )
+        remedy = (
+            f"To copy by the new settings at once, clear {self.names.routes} with its downstream tasks; else the next "
+            "run does."
+        )
+        return UNCHANGED.finding(Verdict.FAIL, "settings file", why, remedy)
+
+    def _entered(self) -> list[tuple[int, Route]]:
+        """List the routes by their place, without those whose account cannot be entered yet."""
+        return [(index, route) for index, route in enumerate(self.routes) if index not in self.not_ready]
+
+    def _judge_entrances(self) -> Iterator[Finding]:
+        """Name the new accounts that cannot be entered yet."""
+        for index, why in self.not_ready.items():
+            remedy = (
+                "Create the role: airflow snapshot-dr policy show source-role prints its policy. Later on, runs are "
+                "red without it."
+            )
+            yield ENTERED.finding(Verdict.FAIL, self.routes[index].label, why, remedy)
+        if not self.not_ready:
+            yield ENTERED.finding(Verdict.PASS, f"{len(self.routes)} routes")
 
     def _judge_tasks(self) -> Iterator[Finding]:
         """Name each task that has not succeeded, by what Airflow says of all of them."""
@@ -116,9 +174,10 @@ class RunOutcome:
         """List the tasks by the key of their state, with whose they are and their name."""
         alone = [(name, self.task.dag_id, name) for name in (self.names.routes, *self.names.others)]
         # In a dry run the stages behind the plan have nothing to do and skip.
-        stages = [self.names.plan] if self.dry_run else self.names.stages
-        mapped = [(f"{name}_{index}", route.label, name) for index, route in enumerate(self.routes) for name in stages]
-        return [*alone, *mapped]
+        behind = [name for name in self.names.stages if name != self.names.plan and not self.dry_run]
+        plans = [(index, route, self.names.plan) for index, route in enumerate(self.routes)]
+        stages = [(index, route, name) for index, route in self._entered() for name in behind]
+        return [*alone, *((f"{name}_{index}", route.label, name) for index, route, name in (*plans, *stages))]
 
     def _judge_route(self, index: int, route: Route) -> RouteOutcome:
         """Compare what a route wanted with what the DR account has now."""

@@ -82,6 +82,8 @@ class SandboxControl:
         seconds: float = 0.0,
         count: int = 1,
         skip: int = 0,
+        rate: float = 1.0,
+        seed: int = 0,
     ) -> int:
         """Let matching calls fail, as ``faults.Fault`` describes; return the fault's id."""
         fault: int = self._call(
@@ -95,6 +97,8 @@ class SandboxControl:
             seconds=seconds,
             count=count,
             skip=skip,
+            rate=rate,
+            seed=seed,
         )
         return fault
 

@@ -76,7 +76,7 @@ class Gateway:
 
     def _serve(self, environ: Environ, body: bytes, request: _Request, principal: Principal) -> Answer:
         """Apply the faults that are due around the call itself."""
-        faults = self._simulation.faults.take(request.service, request.action, principal.account_id)
+        faults = self._simulation.faults.take(request.service, request.action, principal.account_id, request.parameters)
         for delay in faults:
             if delay.kind == "delay":
                 time.sleep(delay.seconds)

@@ -120,4 +120,5 @@ def _truth(snapshot: Snapshot) -> dict[str, Any]:
         "mib_per_second": snapshot.transfer.mib_per_second if snapshot.transfer else None,
         "transfer_starts_at": snapshot.transfer.starts_at.isoformat() if snapshot.transfer else None,
         "deleted": snapshot.deleted_at is not None,
+        "deleted_at": snapshot.deleted_at.isoformat() if snapshot.deleted_at else None,
     }

@@ -35,13 +35,14 @@ ALLOW_ALL: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Name one AWS account and its place in the organization."""
+    """Name one AWS account, its place in the organization, and since when it is there (``None``: 2024-01-01)."""
 
     id: str
     name: str
     email: str = ""
     status: Literal["ACTIVE", "SUSPENDED", "PENDING_CLOSURE"] = "ACTIVE"
     ou: str = "Root"
+    joined: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_account_id(self.id)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sized
-from typing import Annotated, Literal, TypeVar
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +24,15 @@ from snapshot_dr_provider.domain.routes import Retention, Route, Scope, WindowMo
 from snapshot_dr_provider.settings import names
 
 Several = TypeVar("Several", bound=Sized)
+
+_OF_THE_AUDIT: Final = (
+    "audit_fail_on",
+    "audit_fail_on_undecided",
+    "audit_report_path",
+    "audit_share_checks",
+    "kms_b_max_age_days",
+)
+"""Settings that only the audit reads, when it runs: they may be mended for it in the middle of a run."""
 
 
 def _not_empty(value: Several) -> Several:
@@ -120,12 +131,15 @@ class OrganizationAccounts(Section):
     :param aws_conn_id: connection into the management account or a delegated administrator.
     :param include_ous: ids of organizational units, whose accounts are taken with those of the units below them;
         empty means all.
+    :param new_account_grace_hours: how long after it has joined the organization an account may lack the role that
+        enters it without turning runs red. Bounded, so that nobody is excused for good.
     """
 
     aws_conn_id: ConnId
     role_arn: RoleArn | None = None
     include_ous: tuple[ParentId, ...] = ()
     exclude_accounts: tuple[AccountId, ...] = ()
+    new_account_grace_hours: Number = Field(default=0.0, ge=0, le=720)
 
 
 class Accounts(Section):
@@ -234,16 +248,20 @@ class Settings(Section):
 
     def routes(self, accounts: Iterable[Account]) -> tuple[Route, ...]:
         """Combine accounts, source Regions and destination Regions, ordered by these three."""
-        triples = sorted(
-            (account.account_id, source, destination, account.name)
+        ways = [
+            (account, source, destination)
             for account in accounts
             for source, destinations in self.source_regions.items()
             for destination in destinations
-        )
-        return tuple(
-            self._route(Account(account_id, name), source, destination)
-            for account_id, source, destination, name in triples
-        )
+        ]
+        ways.sort(key=lambda way: (way[0].account_id, way[1], way[2]))
+        return tuple(self._route(*way) for way in ways)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell two files apart under which runs would copy differently; what the audit alone goes by is left out."""
+        text = self.model_dump_json(exclude=set(_OF_THE_AUDIT))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _route(self, account: Account, source_region: str, destination_region: str) -> Route:
         keys = self.destinations[destination_region]
@@ -262,7 +280,15 @@ class Settings(Section):
             dr_conn_id=self.dr_account.aws_conn_id,
             dr_role_arn=self.dr_account.role_arn,
             source_copy_slots=keys.source_copy_slots_by_account.get(account.account_id),
+            grace_until=self._grace_until(account),
         )
+
+    def _grace_until(self, account: Account) -> datetime | None:
+        """Say until when an account may lack the role to enter it; one that is listed by hand has no such time."""
+        listed = self.accounts.organizations
+        if listed is None or listed.new_account_grace_hours == 0 or account.joined is None:
+            return None
+        return account.joined + timedelta(hours=listed.new_account_grace_hours)
 
     def _entrance(self, account: Account, partition: str) -> tuple[str, str | None]:
         """Name the connection of an account and the role to assume with it."""

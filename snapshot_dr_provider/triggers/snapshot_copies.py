@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from random import SystemRandom
 from threading import Lock
 from typing import Any, ClassVar, Self
 
@@ -14,6 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.route import RouteHooks
+from snapshot_dr_provider.triggers.chance import current_random
 from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.orders import CopyOrder, fulfil, write_error, write_outcome
 
@@ -87,7 +87,7 @@ class SnapshotCopiesTrigger(BaseTrigger):
         with SharedHooks() as make:
             hooks = RouteHooks(order.route, make=make, client_arguments=tuple(self.client_arguments.items()))
             try:
-                payload = write_outcome(await fulfil(order, hooks, clock, SystemRandom()))
+                payload = write_outcome(await fulfil(order, hooks, clock, current_random()))
             except SnapshotDrError as error:
                 payload = write_error(error)
         await clock.sleep(max(0.0, (not_before - clock.now()).total_seconds()))

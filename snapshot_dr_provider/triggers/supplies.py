@@ -61,7 +61,9 @@ class SourceSnapshots:
 
     def _request(self, source: str, snapshot: Snapshot | None) -> CopyRequest:
         if snapshot is None:
-            return CopyRequest(source, "unusable", why=f"the source is gone from {self.account_id} {self.region}")
+            why = f"the source is gone from {self.account_id} {self.region} and cannot be copied any more"
+            remedy = "clear the task that plans this account, and the run does without it"
+            return CopyRequest(source, "unusable", why=f"{why}; {remedy}")
         if snapshot.state == "pending":
             return CopyRequest(
                 source, "pending", why=f"the source is still pending at {snapshot.progress_percent} percent"

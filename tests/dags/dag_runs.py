@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +157,7 @@ class InlineAirflow:
                 conf=dict(conf),
                 triggered_by=DagRunTriggeredByType.TEST,
                 state=DagRunState.RUNNING,
-                start_date=at,
+                start_date=datetime.now(UTC),
                 session=session,
             )
         self._work(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,6 +160,38 @@ def test_unreadable_settings_do_not_hide_the_run(deployment: Deployment) -> None
     assert run.red == {"audit"}
     assert "KP114 (critical)" in run.errors["audit"]
     assert [each["verified"] for each in run.xcom("audit", "return_value")["routes"]] == [1]
+
+
+def test_settings_that_change_in_the_middle_of_a_run_are_named(deployment: Deployment) -> None:
+    """The accounts go by what the first task has read; that the file is another one by the end is a medium finding."""
+    deployment.start(worlds.world(2, 1, copy_seconds=0.3))
+    one = {"static": [{"account_id": worlds.account_id(1), "name": "team-1"}]}
+    deployment.airflow.before["account.copy_to_kms_b[0]"] = lambda: deployment.configure(accounts=one)
+    run = deployment.run_day()
+    assert run.is_green, run.errors
+    deployment.expect_done()
+    (found,) = [each for each in run.xcom("audit", "return_value")["findings"] if each["rule"] == "KP116"]
+    assert (found["severity"], found["subject"]) == ("medium", "settings file")
+    assert "it has changed since list_routes read it" in found["why"]
+    assert "clear list_routes with its downstream tasks" in found["remedy"]
+    deployment.airflow.clear(run, "list_routes")
+    assert run.is_green, run.errors
+    assert "KP116" not in findings_of(run)
+
+
+def test_settings_that_are_gone_by_the_end_of_a_run_are_red(deployment: Deployment) -> None:
+    """A file that is removed in the middle of a run keeps it from green, with its path; the copies are made."""
+    deployment.start(worlds.world(1, 1, copy_seconds=0.3))
+    path = Path(os.environ["AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH"])
+    text = path.read_text(encoding="utf-8")
+    deployment.airflow.before["account.plan[0]"] = path.unlink
+    run = deployment.run_day()
+    assert run.red == {"audit"}
+    assert f"The settings file {path} does not exist. Create it" in run.errors["audit"]
+    deployment.expect_done()
+    path.write_text(text, encoding="utf-8")
+    deployment.airflow.clear(run, "audit")
+    assert run.is_green, run.errors
 
 
 def test_report_files_are_written(deployment: Deployment, tmp_path: Path) -> None:

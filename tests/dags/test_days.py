@@ -89,7 +89,8 @@ def test_named_snapshots_are_copied_whatever_their_age(deployment: Deployment) -
     nowhere = "snap-0123456789abcdef0"
     run = deployment.airflow.trigger(worlds.NOW, snapshot_ids=[nowhere])
     assert run.red == {"audit"}
-    assert nowhere in run.errors["audit"]
+    assert f"KP112 (critical) {nowhere}" in run.errors["audit"]
+    assert "it was asked for, but no route has it. Correct the param snapshot_ids" in run.errors["audit"]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,23 @@ def test_role_that_does_not_exist_is_named(deployment: Deployment) -> None:
     assert run.red == {"account.plan[0]", "audit"}
     assert f"arn:aws:iam::{ACCOUNT}:role/SnapshotDr" in run.errors["account.plan[0]"]
     assert "'aws_tooling'" in run.errors["account.plan[0]"]
+    assert "Create the role, or correct its trust policy" in run.errors["account.plan[0]"]
     assert deployment.has_dr_copy(deployment.world.snapshots[1])
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "code"),
+    [("sts", "AssumeRole", "RegionDisabledException"), ("ec2", "DescribeSnapshots", "OptInRequired")],
+)
+def test_region_that_is_not_enabled_is_named(deployment: Deployment, service: str, action: str, code: str) -> None:
+    """A Region that an account has not enabled is red there with its name and what to do; nothing is changed."""
+    deployment.start(worlds.world(1, 1))
+    deployment.control.add_fault(service=service, action=action, code=code, message="It is not activated.")
+    run = deployment.run_day()
+    assert run.red == {"account.plan[0]", "audit"}
+    for part in (worlds.REGION, code, "The Region is not enabled there", "aws account enable-region"):
+        assert part in run.errors["account.plan[0]"]
+    assert deployment.changes() == 0
 
 
 def test_kms_a_that_does_not_delegate_to_iam_is_named(deployment: Deployment) -> None:

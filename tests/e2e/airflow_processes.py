@@ -85,6 +85,7 @@ class RealAirflow:
                 stack.callback(shutil.rmtree, self.home)
             self.database = stack.enter_context(Postgresql())
             self.processes = {}
+            self._former: list[ChildProcess] = []
             stack.callback(self._stop_all)
             port = free_port()
             self.environment = self._make_environment(port)
@@ -161,7 +162,9 @@ class RealAirflow:
             migration.kill()
 
     def start(self, name: str) -> None:
-        """Start one of the processes, at first or after it was stopped or killed."""
+        """Start one of the processes, at first or after it was stopped or killed, alone or with all that it started."""
+        if name in self.processes:
+            self._former.append(self.processes[name])
         self.processes[name] = self._child(name, self._commands[name])
 
     def _child(self, name: str, arguments: list[str]) -> ChildProcess:
@@ -171,6 +174,9 @@ class RealAirflow:
 
     def _stop_all(self) -> None:
         """Ask all to stop, the api-server last since the others report to it; then see that nothing is left."""
+        # What a killed one has left behind first: it reports to nobody any more.
+        for process in self._former:
+            process.kill()
         everything = list(self.processes.values())
         others = [process for process in everything if process.name != API_SERVER]
         try:
@@ -186,6 +192,25 @@ class RealAirflow:
         finally:
             for process in everything:
                 process.kill()
+
+    def run_command(self, *arguments: str, seconds: float = 120.0) -> str:
+        """
+        Run a command of Airflow's command line, such as ``("backfill", "create", ...)``, and give what it printed.
+
+        :raises ProcessDied: when it fails or does not end.
+        """
+        command = self._child(f"command-{secrets.token_hex(4)}", list(arguments))
+        try:
+            if command.wait(seconds) != 0:
+                raise command.death()
+        finally:
+            command.kill()
+        return command.log.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def sessions(self) -> list[int]:
+        """Name the sessions of all processes so far, those of killed ones too: what they have started is in them."""
+        return [process.pid for process in (*self._former, *self.processes.values())]
 
     def check(self) -> None:
         """

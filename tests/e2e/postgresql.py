@@ -33,6 +33,9 @@ SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "",
     # Each process of an Airflow keeps up to 15 connections (its pool of 5, overflowing by 10), for two engines.
     "max_connections": "200",
+    # The workers of a LocalExecutor inherit the scheduler's connections: while one of them outlives a scheduler that
+    # was killed, the server does not learn of its death, and what it had locked stays locked.
+    "idle_in_transaction_session_timeout": "30s",
 }
 
 

@@ -90,6 +90,12 @@ class ChildProcess:
         finally:
             self.kill()
 
+    def kill_alone(self) -> list[psutil.Process]:
+        """Kill it and nothing that it has started; name what runs on without it, until :meth:`kill` ends that, too."""
+        self._process.kill()
+        self._process.wait()
+        return family(self.pid)
+
     def kill(self) -> None:
         """Kill it and all that it has started. Once that is done its id may be another's: nothing is done again."""
         while not self._is_gone and (members := family(self.pid)):

@@ -41,6 +41,15 @@ def test_stopping_leaves_nothing_of_what_a_process_has_started(stubborn: ChildPr
     assert alive == []
 
 
+def test_what_outlives_a_process_that_was_killed_alone_goes_with_it_later(stubborn: ChildProcess):
+    """Killing a process alone leaves what it has started, names that, and lets it be killed afterwards."""
+    (orphan,) = stubborn.kill_alone()
+    assert not stubborn.is_alive
+    assert (orphan.name(), orphan.is_running()) == ("sleep", True)
+    stubborn.kill()
+    assert family(stubborn.pid) == []
+
+
 def test_an_orphan_is_found_by_its_session(stubborn: ChildProcess):
     """A process whose parent was killed still belongs to the family of the one that began it."""
     psutil.Process(stubborn.pid).kill()

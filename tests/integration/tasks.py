@@ -12,6 +12,9 @@ from airflow.sdk.exceptions import TaskDeferred
 from snapshot_dr_provider.domain.routes import Route
 from tests import worlds
 
+PATIENCE_SECONDS = 180.0
+"""How long a trigger may take to fire; one that waits for what never comes would do so for days."""
+
 
 class TaskInstance:
     """Keep XComs as JSON, which is what becomes of them."""
@@ -56,7 +59,8 @@ def fire(trigger: Any) -> dict[str, Any]:
     async def first_event() -> Any:
         return await anext(aiter(again.run()))
 
-    payload: dict[str, Any] = json.loads(json.dumps(asyncio.run(first_event()).payload))
+    event = asyncio.run(asyncio.wait_for(first_event(), PATIENCE_SECONDS))
+    payload: dict[str, Any] = json.loads(json.dumps(event.payload))
     return payload
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -241,6 +242,13 @@ class Run:
     def __init__(self, path):
         self.path = path
         self.pushed = {}
+        self.earlier = None
+
+    dag_id = "snapshot_dr"
+
+    def get_previous_dagrun(self):
+        """Give the run before this one."""
+        return self.earlier
 
     def xcom_push(self, key, value):
         """Keep what is pushed, as the JSON that XCom makes of it."""
@@ -318,6 +326,35 @@ class TestRoutes:
         with pytest.raises(AirflowFailException, match=r"There are 4 routes.*over 3 at most.*MAX_MAP_LENGTH\) to 4"):
             run.list()
 
+    def test_more_accounts_than_airflow_maps_over_by_default_are_an_error(self, run):
+        """An organization of 1,100 accounts is refused by the first task, with what has to be configured for it."""
+        accounts = [{"account_id": f"4{number:011}", "name": f"team-{number}"} for number in range(1100)]
+        regions = {"us-east-1": "us-east-1"}
+        with pytest.raises(AirflowFailException) as refused:
+            run.list(accounts={"static": accounts}, source_regions=regions)
+        for part in ("There are 1100 routes", "over 1024 at most", "AIRFLOW__CORE__MAX_MAP_LENGTH) to 1100", "divide"):
+            assert part in str(refused.value)
+        assert run.pushed == {}
+        assert len(run.list(accounts={"static": accounts[:1024]}, source_regions=regions)) == 1024
+
+    def test_an_interval_to_come_fails_at_once(self, run):
+        """A run of a time that has not come leaves no routes, so that nothing of it can be green."""
+        with pytest.raises(AirflowFailException, match="is in the future: the run was due at 2026-03-02 00:00 UTC"):
+            run.list(run_type=DagRunType.SCHEDULED, interval=(MIDNIGHT + DAY, MIDNIGHT + 2 * DAY))
+        assert run.pushed == {}
+
+    def test_a_new_account_has_its_grace_from_the_day_it_joined(self, world, run):
+        """Only where the settings give it, and counted from when the organization says that the account joined."""
+        joined = MIDNIGHT - timedelta(hours=5)
+        world.control.reset(
+            replace(WORLD, organizations=(organization(Account("444000000001", "new", joined=joined)), OTHER))
+        )
+        given = {"organizations": {"aws_conn_id": "lister", "new_account_grace_hours": 24}}
+        grace = {route.account_id: route.grace_until for route in run.list(accounts=given)}
+        assert grace["444000000001"] == joined + DAY
+        assert grace[PROD[0]] == datetime(2024, 1, 2, tzinfo=UTC)
+        assert {route.grace_until for route in run.list(**BY_ORGANIZATION)} == {None}
+
     def test_settings_that_cannot_be_used_fail_at_once(self, run):
         """No retry mends a settings file."""
         with pytest.raises(AirflowFailException, match="organization_id: 'x' is not the id of an organization"):
@@ -350,6 +387,12 @@ class TestRoutes:
         assert run.execute(operator, dag_run) == routes
 
 
+def earlier_run(covered_until, *, ended_at, **changes):
+    """Describe the run before this one as Airflow does."""
+    values = {"run_type": DagRunType.SCHEDULED, "conf": {}, "data_interval_end": covered_until, "end_date": ended_at}
+    return SimpleNamespace(**{**values, **changes})
+
+
 class TestOptions:
     """What a run is about."""
 
@@ -358,6 +401,28 @@ class TestOptions:
         run.list(run_type=DagRunType.SCHEDULED, interval=(MIDNIGHT - DAY, MIDNIGHT), lookback_days=1.5)
         assert (run.options.interval_start, run.options.interval_end) == (MIDNIGHT - DAY, MIDNIGHT)
         assert run.options.lookback_hours == 36
+
+    def test_a_scheduled_run_after_a_long_one(self, run):
+        """It reaches back over the days of which no run was made because the one before took too long."""
+        run.earlier = earlier_run(MIDNIGHT - 6 * DAY, ended_at=MIDNIGHT)
+        run.list(run_type=DagRunType.SCHEDULED, interval=(MIDNIGHT - DAY, MIDNIGHT))
+        assert run.options.lookback_hours == 5 * 24
+
+    @pytest.mark.parametrize("changes", [{"conf": {"accounts": ["111111111111"]}}, {"run_type": DagRunType.MANUAL}])
+    def test_a_scheduled_run_after_one_that_was_about_less(self, run, changes):
+        """A run that somebody made by hand, or for some accounts, does not say up to when everything was copied."""
+        run.earlier = earlier_run(MIDNIGHT - 6 * DAY, ended_at=MIDNIGHT, **changes)
+        run.list(run_type=DagRunType.SCHEDULED, interval=(MIDNIGHT - DAY, MIDNIGHT))
+        assert run.options.lookback_hours == 72
+
+    def test_a_scheduled_run_after_a_pause(self, run, capsys):
+        """It has the lookback alone, and the log has the command that copies what lies between."""
+        run.earlier = earlier_run(MIDNIGHT - 6 * DAY, ended_at=MIDNIGHT - 6 * DAY)
+        run.list(run_type=DagRunType.SCHEDULED, interval=(MIDNIGHT - DAY, MIDNIGHT))
+        assert run.options.lookback_hours == 72
+        first, last = MIDNIGHT - 6 * DAY, MIDNIGHT - 4 * DAY - timedelta(seconds=1)
+        dates = f"--from-date {first:%Y-%m-%dT%H:%M:%S} --to-date {last:%Y-%m-%dT%H:%M:%S}"
+        assert f"airflow backfill create --dag-id snapshot_dr {dates}" in capsys.readouterr().out
 
     def test_a_backfill(self, run):
         """It has its data interval alone."""

@@ -139,6 +139,7 @@ def test_the_other_ways_of_the_example_are_settings_too(load):
         "role_arn": "arn:aws:iam::123456789012:role/SnapshotDrListAccounts",
         "include_ous": ("ou-ab12-workload1",),
         "exclude_accounts": ("333333333333",),
+        "new_account_grace_hours": 24,
     }
     assert settings.source_connection.aws_conn_id == "aws_{account_id}"
 
@@ -597,6 +598,14 @@ REFUSED = {
         [(("accounts",), {"organizations": {"aws_conn_id": "org", "include_ous": ["Workloads"]}})],
         ["accounts.organizations.include_ous[0]", "'Workloads' is not the id of an organizational unit"],
     ),
+    "grace for accounts that are listed by hand": (
+        [(("accounts", "new_account_grace_hours"), 24)],
+        ["accounts.new_account_grace_hours: is not a setting", "Known here: organizations, static."],
+    ),
+    "grace without an end": (
+        [(("accounts",), {"organizations": {"aws_conn_id": "org", "new_account_grace_hours": 8760}})],
+        ["accounts.organizations.new_account_grace_hours: '8760' cannot be used", "at most 720 is allowed"],
+    ),
     "excluded account as a number": (
         [(("accounts",), {"organizations": {"aws_conn_id": "org", "exclude_accounts": [333333333333]}})],
         ["accounts.organizations.exclude_accounts[0]", '"333333333333" in quotes'],
@@ -687,6 +696,21 @@ def setting_names(kind):
             yield from inner or {name}
     for argument in get_args(kind):
         yield from setting_names(argument)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_the_same"),
+    [
+        ([(("audit_fail_on",), "low"), (("kms_b_max_age_days",), 9)], True),
+        ([(("lookback_days",), 3)], True),
+        ([(("lookback_days",), 4)], False),
+        ([(("accounts", "static", 0, "name"), "payments")], False),
+        ([(("tuning",), {"max_attempts": 4})], False),
+    ],
+)
+def test_a_fingerprint_tells_whether_runs_would_copy_differently(load, changes, is_the_same):
+    """Two files have the same one unless they differ in what a run goes by; the audit's own settings do not count."""
+    assert (load(changed(*changes)).fingerprint == load(GOOD).fingerprint) is is_the_same
 
 
 class TestFile:

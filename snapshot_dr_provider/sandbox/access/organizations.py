@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 #: The most entries of a page, also when the caller asks for no size.
 _PAGE_SIZE = 20
-#: When every account of the sandbox joined, in seconds since the epoch: 2024-01-01.
+#: When accounts joined of which the world does not say it, in seconds since the epoch: 2024-01-01.
 _JOINED = 1_704_067_200
 
 
@@ -185,7 +185,7 @@ def _account(tree: Tree, account: Account) -> dict[str, Any]:
         "Name": account.name,
         "Status": account.status,
         "JoinedMethod": "CREATED",
-        "JoinedTimestamp": _JOINED,
+        "JoinedTimestamp": account.joined.timestamp() if account.joined else _JOINED,
     }
 
 

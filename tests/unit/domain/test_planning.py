@@ -421,6 +421,82 @@ def test_the_newest_copy_of_each_volume_is_told_by_its_source():
     assert named == {"snap-b2", "snap-b5", "snap-b6", "snap-b7"}
 
 
+# What is gone
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "selection", "warned"),
+    [
+        ([kms_b()], [], DAY, "; nothing but its KMS-B copy snap-b is left of it, from which it is finished"),
+        ([kms_b(state="pending")], [], DAY, "; nothing but its KMS-B copy snap-b is left of it"),
+        ([kms_b(state="error"), kms_b(copy_id="snap-b2")], [], DAY, "; nothing but its KMS-B copy snap-b2 is left"),
+        ([kms_b(state="error")], [], DAY, " without a KMS-C copy: snap-b failed. It is lost; delete snap-b once"),
+        ([kms_b(state="error")], [kms_c(state="error")], DAY, " without a KMS-C copy: snap-b failed"),
+        ([kms_b(state="error")], [kms_c()], DAY, None),
+        ([kms_b(of={"source_region": "eu-west-1"})], [], DAY, None),
+        ([kms_b(state="error")], [], replace(DAY, snapshot_ids=frozenset({"snap-1"})), " without a KMS-C copy"),
+        ([kms_b(state="error")], [], replace(DAY, snapshot_ids=frozenset({"snap-2"})), None),
+    ],
+    ids=[
+        "finished from its copy",
+        "copy in flight",
+        "one of two failed",
+        "lost",
+        "lost in hop 2",
+        "verified",
+        "of another route",
+        "asked for",
+        "not asked for",
+    ],
+)
+def test_a_source_that_is_gone_without_a_kms_c_copy_is_named(b, c, selection, warned):
+    """A source that only a KMS-B copy still names, and that has no verified KMS-C copy, is warned of."""
+    made = plan(source("snap-2"), b=b, c=c, selection=selection)
+    if warned is None:
+        assert made.warnings == ()
+    else:
+        (warning,) = made.warnings
+        assert warning.startswith(f"snap-1 of 2026-11-22 01:00 UTC is gone{warned}")
+
+
+def test_a_source_that_is_there_is_not_called_gone():
+    """A source whose KMS-B copies failed is only to be copied again."""
+    assert plan(source(), b=[kms_b(state="error")]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("sources", "selection", "is_warned_of"),
+    [
+        ([source(start=at(30))], DAY, True),
+        ([source(start=at(24)), source("snap-2", at(48))], DAY, True),
+        ([source(start=at(24) - SECOND)], DAY, False),
+        ([source(start=at(days=-9))], DAY, False),
+        ([source(start=at(days=-9)), source("snap-2", at(48))], DAY, False),
+        ([], DAY, False),
+        ([source(start=at(30)), kms_b(start_time=at(days=-9))], DAY, True),
+        ([kms_b()], DAY, False),
+        ([source(start=at(30))], replace(DAY, snapshot_ids=frozenset({"snap-1"})), False),
+    ],
+    ids=[
+        "older than all",
+        "its end is the first moment",
+        "it has one",
+        "in the lookback or before",
+        "between two",
+        "none at all",
+        "our own copies aside",
+        "nothing but our own copies",
+        "snapshots asked for by name",
+    ],
+)
+def test_an_interval_older_than_all_sources_is_warned_of(sources, selection, is_warned_of):
+    """Where the interval ends before the oldest source of the account, nobody can tell what is missing."""
+    warnings = plan(*sources, selection=selection).warnings
+    assert [warning.split(", before the oldest")[0] for warning in warnings] == (
+        ["the interval ends on 2026-11-23 00:00 UTC"] if is_warned_of else []
+    )
+
+
 # Laws
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ routes = st.builds(
     dr_role_arn=st.none() | names,
     former_kms_c_arns=st.lists(names, max_size=3).map(tuple),
     source_copy_slots=st.none() | st.integers(1, 1000),
+    grace_until=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
 PLAIN = Route(
     account_id="111111111111",
@@ -54,9 +56,9 @@ def test_a_route_is_called_by_its_account_and_region():
 
 
 def test_what_may_be_left_out_has_no_value():
-    """Roles, former keys and slots may be missing in what a person or an earlier version wrote; all else may not."""
+    """Roles, former keys, slots and grace may be missing in what a person or an earlier version wrote; no more may."""
     written = PLAIN.to_json()
-    for name in ("source_role_arn", "dr_role_arn", "former_kms_c_arns", "source_copy_slots"):
+    for name in ("source_role_arn", "dr_role_arn", "former_kms_c_arns", "source_copy_slots", "grace_until"):
         del written[name]
     assert Route.from_json(written | {"later": 1}) == PLAIN
     del written["kms_c_arn"]

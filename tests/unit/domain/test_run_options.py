@@ -175,6 +175,18 @@ class TestPeriod:
         assert period == Period(start, start + DAY, timedelta(0))
 
     @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+    def test_an_interval_to_come_is_refused(self, run_type):
+        """A run about a time that has not come would be green for nothing; one that is not over may be looked at."""
+        facts = RunFacts(run_type, MIDNIGHT, (MIDNIGHT, MIDNIGHT + DAY))
+        with pytest.raises(ConfigurationError) as refused:
+            period_of_run(facts, RunParams(), LOOKBACK)
+        interval = "2026-03-02 00:00 to 2026-03-03 00:00 UTC, is in the future"
+        for part in (f"this {run_type} run", interval, "due at 2026-03-02 00:00 UTC", "CronDataInterval"):
+            assert part in str(refused.value)
+        under_way = RunFacts(run_type, MIDNIGHT + DAY / 2, (MIDNIGHT, MIDNIGHT + DAY))
+        assert period_of_run(under_way, RunParams(), LOOKBACK).end == MIDNIGHT + DAY
+
+    @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
     @pytest.mark.parametrize("interval", [None, (MIDNIGHT, MIDNIGHT)])
     def test_a_schedule_without_intervals_is_refused(self, run_type, interval):
         """A bare cron string has intervals that end where they start (airflow 4): its runs would copy nothing."""

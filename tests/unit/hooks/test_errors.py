@@ -121,6 +121,28 @@ def test_a_message_says_what_was_asked_and_what_was_answered():
     assert str(raised_for(answer("Odd", message=""))) == "could not copy snap-1 in account 1: Odd: no message"
 
 
+@pytest.mark.parametrize(
+    ("code", "text", "remedy"),
+    [
+        ("OptInRequired", "You are not subscribed to this service.", "The Region is not enabled there"),
+        ("RegionDisabledException", "STS is not activated in this region", "The Region is not enabled there"),
+        (
+            "AuthFailure",
+            "AWS was not able to validate the provided access credentials",
+            "If the same credentials work elsewhere, the Region is not enabled there",
+        ),
+        ("InvalidClientTokenId", "The security token included in the request is invalid.", "If the same credentials"),
+    ],
+)
+def test_a_region_that_is_not_enabled_is_told_with_its_remedy(code, text, remedy):
+    """Where a Region is off, or may be, the message has AWS's words and what to do, and trying again does not help."""
+    error = raised_for(answer(code, 403, text))
+    assert type(error) is AccessDeniedError
+    assert f"could not copy snap-1 in account 1: {code}: {text.rstrip('.')}. {remedy}" in str(error)
+    assert "aws account enable-region" in str(error)
+    assert "take it out of the settings file" in str(error)
+
+
 def test_an_answer_without_anything_is_translated_too():
     """An error document without code and status raises an error of ours, not a KeyError."""
     assert type(raised_for(ClientError({}, "CopySnapshot"))) is InvalidRequestError
