@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,22 +17,17 @@ import psutil
 from benchmarks.pipeline_order import Order, Result
 from snapshot_dr_provider.sandbox import SandboxControl, World
 from tests import worlds
+from tests.isolation import isolated_environment
 
 CHECKOUT: Final = Path(__file__).parent.parent
-
-_NOT_OURS: Final = re.compile(r"(AWS|AIRFLOW|MOTO)_|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE)
 
 
 def environment_of(world: World, control: SandboxControl) -> dict[str, str]:
     """Make the environment of the processes: the sandbox and its connections, and nothing of the user's AWS."""
-    inherited = {name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)}
     return {
-        **inherited,
+        **isolated_environment(),
         **worlds.connections(world),
         "AWS_ENDPOINT_URL": control.endpoint_url,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__MAX_MAP_LENGTH": "100000",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",

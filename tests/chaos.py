@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -22,11 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from tests.isolation import isolated_environment
+
 CHECKOUT: Final = Path(__file__).parents[1]
 
 COLUMNS: Final = ("seed", "copyable", "verified", "calls", "disturbed", "refused", "hours", "seconds", "complaints")
-
-_NOT_OURS: Final = re.compile(r"(AWS|AIRFLOW|MOTO|SNAPSHOT_DR)_|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,15 +81,11 @@ def how_to_repeat(seed: int, accounts: int, snapshots: int) -> str:
 
 
 def _environment(home: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)}
     return {
-        **inherited,
+        **isolated_environment(),
         "AIRFLOW_HOME": home,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
         # The order in which sets are gone through is part of what a seed repeats.
         "PYTHONHASHSEED": "0",
     }

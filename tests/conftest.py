@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.isolation import isolated_environment
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,18 +21,14 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).parent.parent
 
-_NOT_OURS = re.compile(r"(AWS|AIRFLOW|MOTO|SNAPSHOT_DR)_|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE)
-
 
 def _isolate_environment(home: Path) -> None:
     """Leave nothing of the developer's AWS, Airflow or proxies in the environment, which child processes inherit."""
-    for name in list(filter(_NOT_OURS.match, os.environ)):
-        del os.environ[name]
+    environment = isolated_environment()
+    os.environ.clear()
     os.environ.update(
-        # No profile and no instance role either; whoever forgets to name an endpoint reaches a closed port.
-        AWS_CONFIG_FILE=os.devnull,
-        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        AWS_EC2_METADATA_DISABLED="true",
+        environment,
+        # Whoever forgets to name an endpoint reaches a closed port.
         AWS_ENDPOINT_URL="http://127.0.0.1:9",
         AIRFLOW_HOME=str(home),
         # dag.test() serialises a DAG only if it lies in the configured folder (airflow 5).

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from snapshot_dr_provider.sandbox import World
+from snapshot_dr_provider.sandbox import SandboxControl, World
 from snapshot_dr_provider.sandbox.world import (
     ALLOW_ALL,
     PLACEHOLDER_VOLUME_ID,
@@ -223,6 +223,17 @@ def connections(world: World) -> Mapping[str, str]:
         f"AIRFLOW_CONN_{name.upper()}": f"aws://{user.access_key_id}:{user.secret_access_key}@/"
         for name, user in users.items()
     }
+
+
+def forbid(control: SandboxControl, account: str, action: str) -> None:
+    """Take a permission from the role by which the DAG enters an account."""
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    control.put_role_policies(account, "SnapshotDr", [COPY_POLICY, deny])
+
+
+def permit(control: SandboxControl, account: str) -> None:
+    """Give that role its permissions back."""
+    control.put_role_policies(account, "SnapshotDr", [COPY_POLICY])
 
 
 def write_settings(path: Any, document: Mapping[str, Any]) -> str:

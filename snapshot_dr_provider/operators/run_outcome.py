@@ -173,11 +173,16 @@ class RunOutcome:
     def _wanted_tasks(self) -> list[tuple[str, str, str]]:
         """List the tasks by the key of their state, with whose they are and their name."""
         alone = [(name, self.task.dag_id, name) for name in (self.names.routes, *self.names.others)]
-        # In a dry run the stages behind the plan have nothing to do and skip.
-        behind = [name for name in self.names.stages if name != self.names.plan and not self.dry_run]
-        plans = [(index, route, self.names.plan) for index, route in enumerate(self.routes)]
-        stages = [(index, route, name) for index, route in self._entered() for name in behind]
-        return [*alone, *((f"{name}_{index}", route.label, name) for index, route, name in (*plans, *stages))]
+        mapped = [
+            (f"{name}_{index}", route.label, name)
+            for index, route in enumerate(self.routes)
+            for name in self._wanted_stages(index)
+        ]
+        return [*alone, *mapped]
+
+    def _wanted_stages(self, index: int) -> tuple[str, ...]:
+        """List the stages of a route; where only the plan has anything to do, those behind it skip."""
+        return (self.names.plan,) if self.dry_run or index in self.not_ready else self.names.stages
 
     def _judge_route(self, index: int, route: Route) -> RouteOutcome:
         """Compare what a route wanted with what the DR account has now."""

@@ -55,12 +55,11 @@ class Deployment:
 
     def forbid(self, account_id: str, action: str) -> None:
         """Take a permission from the role by which the DAG enters an account."""
-        deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
-        self.control.put_role_policies(account_id, "SnapshotDr", [worlds.COPY_POLICY, deny])
+        worlds.forbid(self.control, account_id, action)
 
     def permit(self, account_id: str) -> None:
         """Give that role its permissions back."""
-        self.control.put_role_policies(account_id, "SnapshotDr", [worlds.COPY_POLICY])
+        worlds.permit(self.control, account_id)
 
     def live(self, account_id: str) -> dict[str, dict[str, Any]]:
         """Tell what an account has, by snapshot id."""

@@ -27,6 +27,14 @@ def delete_source(deployment: Deployment, before: str) -> None:
     deployment.airflow.before[f"account.{before}[0]"] = lambda: client.delete_snapshot(SnapshotId=SOURCE.snapshot_id)
 
 
+def delete_kms_b_copy(deployment: Deployment, before: str) -> None:
+    """Have the KMS-B copy deleted by its owner just before a stage."""
+    client = deployment.client(ACCOUNT)
+    deployment.airflow.before[f"account.{before}[0]"] = lambda: client.delete_snapshot(
+        SnapshotId=deployment.left("kms-b")[0]["id"]
+    )
+
+
 def test_source_that_is_deleted_before_hop_1_is_red_until_it_is_planned_without(deployment: Deployment) -> None:
     """A source that was wanted and is gone is red with what to do; the others are copied."""
     other = worlds.source(ACCOUNT, 2)
@@ -61,10 +69,7 @@ def test_source_that_is_deleted_after_hop_1_is_copied_all_the_same(deployment: D
 def test_kms_b_copy_that_a_person_deletes_before_hop_2_is_made_again(deployment: Deployment) -> None:
     """Hop 2 is red and says that hop 1 has to be cleared, too; that repairs the account."""
     deployment.start(worlds.world(1, seeds=[SOURCE], copy_seconds=0.3))
-    client = deployment.client(ACCOUNT)
-    deployment.airflow.before["account.rotate_to_kms_c[0]"] = lambda: client.delete_snapshot(
-        SnapshotId=deployment.left("kms-b")[0]["id"]
-    )
+    delete_kms_b_copy(deployment, "rotate_to_kms_c")
     run = deployment.run_day()
     assert run.red == {"account.rotate_to_kms_c[0]", "audit"}
     assert "clear the task of hop 1, too" in run.errors["account.rotate_to_kms_c[0]"]
@@ -76,10 +81,7 @@ def test_kms_b_copy_that_a_person_deletes_before_hop_2_is_made_again(deployment:
 def test_kms_b_copy_that_a_person_deletes_after_hop_2_is_not_missed(deployment: Deployment) -> None:
     """Whoever deletes a KMS-B copy whose KMS-C copy is there has done what the last stage would do."""
     deployment.start(worlds.world(1, seeds=[SOURCE], copy_seconds=0.3))
-    client = deployment.client(ACCOUNT)
-    deployment.airflow.before["account.kms_c_completed[0]"] = lambda: client.delete_snapshot(
-        SnapshotId=deployment.left("kms-b")[0]["id"]
-    )
+    delete_kms_b_copy(deployment, "kms_c_completed")
     run = deployment.run_day()
     assert run.is_green, run.errors
     deployment.expect_done()

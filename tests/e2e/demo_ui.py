@@ -197,13 +197,10 @@ class Demo:
 
 def _environment(settings: Path, endpoint_url: str) -> dict[str, str]:
     """Make what a deployment has to set: the settings file, the connections; and where AWS is."""
-    from snapshot_dr_provider.cli.demo.world import CONNECTIONS
+    from snapshot_dr_provider.cli.demo.world import connections
 
     return {
-        **{
-            f"AIRFLOW_CONN_{name.upper()}": f"aws://{user.access_key_id}:{user.secret_access_key}@/"
-            for name, user in CONNECTIONS.items()
-        },
+        **connections(),
         "AIRFLOW__CORE__PARALLELISM": "8",
         # The one run is the one that is triggered: that for yesterday would begin by itself, and copy the same.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",

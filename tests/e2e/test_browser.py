@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ import pytest
 
 from tests import worlds
 from tests.e2e.airflow_processes import RealAirflow
+from tests.e2e.real_deployment import DAG_ID, name_of, today
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 CHECKOUT = Path(__file__).parent.parent.parent
-DAG_ID = "snapshot_dr"
 LOGIN = ("admin", "only-for-this-test")
 NAMES = ("payments-prod", "orders-prod", "data-warehouse")
 BROKEN = worlds.account_id(2)
@@ -61,9 +61,7 @@ class BrokenRun:
         """Name the task instances by how often each was tried."""
         found: dict[str, set[str]] = {}
         for each in self.airflow.api.task_instances(DAG_ID, self.run_id):
-            index = each["map_index"]
-            name = each["task_id"] if index < 0 else f"{each['task_id']}[{index}]"
-            found.setdefault(str(each["try_number"]), set()).add(name)
+            found.setdefault(str(each["try_number"]), set()).add(name_of(each))
         return found
 
 
@@ -90,13 +88,11 @@ def page() -> Iterator[Page]:
 @pytest.fixture
 def broken_run(sandbox: Sandbox, tmp_path: Path) -> Iterator[BrokenRun]:
     """Run the DAG for three accounts, of which one may not share its copies."""
-    noon = datetime.combine(datetime.now(UTC).date() - timedelta(days=1), time(12), UTC)
+    noon = today() - timedelta(hours=12)
     seeds = [worlds.source(worlds.account_id(number), 1, start=noon) for number in range(1, len(NAMES) + 1)]
     world = worlds.world(len(NAMES), seeds=seeds, clock=None)
     sandbox.control.reset(world)
-    deny = {"Effect": "Deny", "Action": "ec2:ModifySnapshotAttribute", "Resource": "*"}
-    policies = [worlds.COPY_POLICY, {"Version": "2012-10-17", "Statement": [deny]}]
-    sandbox.control.put_role_policies(BROKEN, "SnapshotDr", policies)
+    worlds.forbid(sandbox.control, BROKEN, "ec2:ModifySnapshotAttribute")
     accounts = [{"account_id": worlds.account_id(number), "name": name} for number, name in enumerate(NAMES, 1)]
     # With a scheduler, the least time that a task is deferred is left as it is.
     tuning = {"settle_seconds": 1, "poll_seconds": 0.5}
@@ -184,7 +180,7 @@ def test_one_broken_account_is_found_understood_and_repaired_in_the_browser(page
         "SnapshotDr/airflow_aws_tooling is not authorized to perform: ec2:ModifySnapshotAttribute"
     )
 
-    broken_run.control.put_role_policies(BROKEN, "SnapshotDr", [worlds.COPY_POLICY])
+    worlds.permit(broken_run.control, BROKEN)
     page.get_by_role("button", name=re.compile("to clear$")).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Affected Tasks: 6")

@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.airflow_api import AirflowApi, ApiRefusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -50,12 +50,18 @@ class Demo:
 
     def wait_until_it_says(self, pattern: str, seconds: float) -> str:
         """Wait for something in the output, and give its first group."""
+        self.wait_until(lambda: re.search(pattern, self.output) is not None, seconds)
+        found = re.search(pattern, self.output)
+        assert found is not None
+        return found[1]
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Wait until something is so while the demo runs."""
         end = time.monotonic() + seconds
-        while not (found := re.search(pattern, self.output)):
+        while not condition():
             assert self.process.poll() is None, self.output
             assert time.monotonic() < end, self.output
-            time.sleep(0.2)
-        return found[1]
+            time.sleep(0.1)
 
     def members(self) -> list[psutil.Process]:
         """Name the processes that belong to it: its descendants, and whoever knows its temporary files."""
@@ -139,11 +145,8 @@ def test_a_demo_that_is_stopped_while_it_starts_leaves_nothing_behind() -> None:
     """SIGTERM in the middle of the start ends it with the status that shells know, and leaves no process or file."""
     with demo() as run:
         run.wait_until_it_says("(Starting)", 60)
-        end = time.monotonic() + 120
         # Beside itself and PostgreSQL, the first of Airflow's processes.
-        while not any(map(_is_airflow, run.members())):
-            assert time.monotonic() < end, run.output
-            time.sleep(0.1)
+        run.wait_until(lambda: any(map(_is_airflow, run.members())), 120)
         members = run.members()
         run.process.terminate()
         assert run.process.wait(timeout=120) == 128 + signal.SIGTERM, run.output

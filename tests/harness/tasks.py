@@ -86,14 +86,19 @@ class Deferral:
 
     async def event(self) -> Any:
         """Build the trigger anew, run it to its end, and give the payload of its first event, as a triggerer does."""
-        path, arguments = json.loads(self.trigger)
-        module, _, name = path.rpartition(".")
-        trigger = getattr(import_module(module), name)(**arguments)
+        trigger = trigger_of(self.trigger)
         try:
             events = [event async for event in trigger.run()]
         finally:
             await trigger.cleanup()
         return json.loads(json.dumps(events[0].payload)) if events else None
+
+
+def trigger_of(serialized: str) -> Any:
+    """Build a trigger from the path of its class and its arguments, as JSON."""
+    path, arguments = json.loads(serialized)
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)(**arguments)
 
 
 def begin(task: Any, context: Any) -> Deferral | None:

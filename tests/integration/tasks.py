@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from importlib import import_module
 from typing import Any
 
 from airflow.sdk.exceptions import TaskDeferred
 
 from snapshot_dr_provider.domain.routes import Route
 from tests import worlds
+from tests.harness.tasks import trigger_of
 
 PATIENCE_SECONDS = 180.0
 """How long a trigger may take to fire; one that waits for what never comes would do so for days."""
@@ -52,9 +52,7 @@ def context(task: TaskInstance) -> Any:
 
 def fire(trigger: Any) -> dict[str, Any]:
     """Serialise a trigger, make it anew as a triggerer would, and give the payload of its event."""
-    path, arguments = trigger.serialize()
-    module, _, name = path.rpartition(".")
-    again = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
+    again = trigger_of(json.dumps(trigger.serialize()))
 
     async def first_event() -> Any:
         return await anext(aiter(again.run()))

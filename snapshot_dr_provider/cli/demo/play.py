@@ -18,7 +18,7 @@ from snapshot_dr_provider.cli.demo.process import AirflowDied, AirflowProcess, c
 from snapshot_dr_provider.cli.demo.progress import progress_on
 from snapshot_dr_provider.cli.demo.report import Outcome, calls_of, complaints_of, table_of
 from snapshot_dr_provider.cli.demo.survey import survey
-from snapshot_dr_provider.cli.demo.world import CONNECTIONS, Scene, build_scene, settings_of
+from snapshot_dr_provider.cli.demo.world import Scene, build_scene, connections, settings_of
 from snapshot_dr_provider.sandbox import Sandbox, SandboxControl, World
 
 if TYPE_CHECKING:
@@ -75,14 +75,8 @@ class Demo:
         return is_good
 
     def _environment(self, endpoint_url: str, dag_file: Path) -> Mapping[str, str]:
-        connections = {
-            f"AIRFLOW_CONN_{name.upper()}": json.dumps(
-                {"conn_type": "aws", "login": user.access_key_id, "password": user.secret_access_key}
-            )
-            for name, user in CONNECTIONS.items()
-        }
         settings = {"AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH": str(self._settings), "AWS_ENDPOINT_URL": endpoint_url}
-        return clean_environment(self._home, dag_file, {**connections, **settings})
+        return clean_environment(self._home, dag_file, {**connections(), **settings})
 
     def _welcome(self, endpoint_url: str, dag_file: Path) -> None:
         self._say(f"[bold]Snapshot DR demo[/]: accounts {self._args.accounts}, volumes in each {self._args.volumes}\n")

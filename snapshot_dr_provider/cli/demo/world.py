@@ -6,6 +6,7 @@ It is the same on every run but for its dates, which follow the machine's clock.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -68,6 +69,16 @@ CONNECTIONS: Final[Mapping[str, User]] = {
     "aws_dr": _airflow_user(DR_ACCOUNT, "AKIADEMODRACCOUNT000", f"arn:aws:iam::{DR_ACCOUNT}:role/{DR_ROLE}"),
 }
 """The principal behind each Airflow connection, one on either side; it may do nothing but assume the role."""
+
+
+def connections() -> dict[str, str]:
+    """Write the connections as environment variables."""
+    return {
+        f"AIRFLOW_CONN_{name.upper()}": json.dumps(
+            {"conn_type": "aws", "login": user.access_key_id, "password": user.secret_access_key}
+        )
+        for name, user in CONNECTIONS.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
