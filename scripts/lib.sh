@@ -130,7 +130,18 @@ isolate() {
 compile_lock() {
   output=$1
   shift
-  (cd "$root" && "$venv/bin/uv" pip compile --quiet --universal --all-extras --group dev --generate-hashes \
+  pip_compile "$output" --all-extras --group dev "$@"
+}
+
+# The same for the image (Dockerfile), into the file $1: what runs there and nothing else, at the versions of the lock.
+compile_image_lock() {
+  pip_compile "$1" --extra sandbox --group stack --constraint requirements.lock
+}
+
+pip_compile() {
+  output=$1
+  shift
+  (cd "$root" && "$venv/bin/uv" pip compile --quiet --universal --generate-hashes \
     --python "$venv/bin/python" --python-version 3.11 --custom-compile-command scripts/lock \
     --output-file "$output" "$@" pyproject.toml) >/dev/null
 }

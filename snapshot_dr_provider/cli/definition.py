@@ -80,6 +80,17 @@ _SANDBOX = ActionCommand(
     args=(
         Arg(("--port",), help="Port to listen on; 0 takes a free one", type=positive_int(allow_zero=True), default=0),
         Arg(("--world",), help="YAML file of the accounts, keys, volumes and snapshots to start with", metavar="FILE"),
+        Arg(
+            ("--host",),
+            help="Address to listen on (default: loopback). Nobody is asked for a password: within a container only",
+            default="127.0.0.1",
+        ),
+        Arg(
+            ("--demo",),
+            help="Serve the world of the demo, and write its settings.yaml and connections.yaml into this directory",
+            metavar="DIR",
+        ),
+        Arg(("--endpoint-url",), help="What others reach it by, for these connections", metavar="URL"),
     ),
 )
 
@@ -94,6 +105,14 @@ _DEMO = ActionCommand(
         Arg(("--copy-seconds",), help="Seconds that each copy takes", type=_seconds, default=2.0),
         Arg(("--json",), help="Also write the outcome to this file", metavar="FILE"),
         Arg(("--home",), help="Directory for Airflow's files; a new temporary one by default", metavar="DIR"),
+        Arg(
+            ("--airflow-url",),
+            help="Run it in the Airflow that is up there, over the sandbox that is up; needs the next three",
+            metavar="URL",
+        ),
+        Arg(("--password-file",), help="File with the password of its user admin", metavar="FILE"),
+        Arg(("--sandbox-url",), help="Where the sandbox is; its world is replaced", metavar="URL"),
+        Arg(("--settings",), help="Settings file of that Airflow; it is replaced", metavar="FILE"),
         Arg(("--twice",), help="Run it again over the same world: no copy is started", action="store_true"),
     ),
 )

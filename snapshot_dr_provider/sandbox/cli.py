@@ -11,20 +11,14 @@ from snapshot_dr_provider.sandbox.server import Sandbox
 from snapshot_dr_provider.sandbox.world import World
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the command."""
-    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
-    parser.add_argument("--world", metavar="FILE", help="YAML file with the world to serve (default: the example)")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Serve until SIGINT or SIGTERM, and print the endpoint and the credentials to use.
+def run(args: argparse.Namespace, world: World | None = None) -> None:
+    """Serve a world, or that of ``args.world``, until SIGINT or SIGTERM; print the endpoint and the credentials to use.
 
     :raises SystemExit: for a world that cannot be read, with the reason, or a port that is taken.
     """
     try:
-        world = World.from_yaml(Path(args.world)) if args.world else World.example()
-        sandbox = Sandbox(world, host="127.0.0.1", port=args.port or 0).start()
+        world = world or (World.from_yaml(Path(args.world)) if args.world else World.example())
+        sandbox = Sandbox(world, host=args.host, port=args.port or 0).start()
     except (WorldError, OSError) as error:
         raise SystemExit(f"the sandbox cannot start: {error}") from error
     try:

@@ -155,6 +155,10 @@ class SandboxControl:
         """Enable a KMS key."""
         self._call("enable_key", arn=arn)
 
+    def key_policy(self, arn: str) -> dict[str, Any]:
+        """Return the key policy that is in effect."""
+        return dict(self._call("key_policy", arn=arn))
+
     def put_key_policy(self, arn: str, policy: Mapping[str, Any] | str) -> None:
         """Set a key policy at once, without the checks and the lag of PutKeyPolicy; a text is kept byte for byte."""
         self._call("put_key_policy", arn=arn, document=policy)

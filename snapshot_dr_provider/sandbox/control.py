@@ -57,6 +57,7 @@ class Control:
             "expire_sessions": authority.expire_sessions,
             "enable_key": authority.enable_key,
             "put_key_policy": authority.put_key_policy,
+            "key_policy": authority.key_policy,
             "put_ram_policy": authority.put_ram_policy,
             "add_grant": lambda arn, grant: authority.add_grant(arn, _decode(GrantSeed, grant)),
             "set_block_public_access": self._set_block_public_access,

@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tests.e2e.airflow_api import AirflowApi, ApiUnavailable
+from snapshot_dr_provider.cli.demo.airflow_api import AirflowApi, ApiUnavailable
 from tests.e2e.postgresql import Postgresql
 from tests.e2e.processes import STOP_SECONDS, ChildProcess, ProcessDied
 

@@ -13,12 +13,11 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import yaml
 from rich.console import Console
 
 from snapshot_dr_provider.cli.demo.command import problem_with
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 CHECKOUT: Final = Path(__file__).parent.parent.parent
 DAG_ID: Final = "snapshot_dr"
 USER: Final = "admin"
-
-RUN_SECONDS: Final = 3600.0
-"""Time within which the run has to end; the largest world takes most of it."""
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WIDTH_OF_FILES: Final = 100
@@ -86,7 +82,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--accounts", type=_count, default=5, help="number of source accounts (default 5)")
     parser.add_argument("--volumes", type=_count, default=4, help="number of volumes in each account (default 4)")
     parser.add_argument("--copy-seconds", type=_seconds, default=10.0, help="that each copy takes (default 10)")
-    parser.set_defaults(json=None, home=None)
+    parser.set_defaults(json=None, home=None, airflow_url=None, sandbox_url=None, settings=None, password_file=None)
     options = parser.parse_args(arguments)
     if problem := problem_with(options):
         parser.error(problem)
@@ -139,7 +135,8 @@ class Demo:
         """
         # The policies of the world are rendered by modules that import Airflow, which then makes its home.
         os.environ["AIRFLOW_HOME"] = str(home)
-        from snapshot_dr_provider.cli.demo.world import build_scene, settings_of
+        from snapshot_dr_provider.cli.demo.files import write_settings
+        from snapshot_dr_provider.cli.demo.world import build_scene
         from snapshot_dr_provider.sandbox import Sandbox, World
 
         self._say("Starting PostgreSQL, api-server, scheduler, dag-processor and triggerer: half a minute or more.\n")
@@ -155,7 +152,7 @@ class Demo:
         # Only now, so that the snapshot that is pending at first is still so when the run gets to it.
         options = self._options
         scene = build_scene(options.accounts, options.volumes, options.copy_seconds, sandbox.control.now())
-        settings.write_text(yaml.safe_dump(_with_real_waits(settings_of(scene)), sort_keys=False), encoding="utf-8")
+        write_settings(settings, scene)
         sandbox.control.reset(scene.world)
         self.is_green = self._run(airflow, sandbox.control, scene)
         self._say(f"\n{airflow.api.base_url} stays up until it is interrupted: Ctrl-C, or SIGTERM to {os.getpid()}.")
@@ -163,31 +160,23 @@ class Demo:
 
     def _run(self, airflow: RealAirflow, control: SandboxControl, scene: Scene) -> bool:
         """Run the DAG to its end, and tell whether all is well."""
-        from snapshot_dr_provider.cli.demo.progress import progress_on
-        from snapshot_dr_provider.cli.demo.report import Outcome, complaints_of, table_of
-        from snapshot_dr_provider.cli.demo.survey import survey
+        from snapshot_dr_provider.cli.demo.api_run import ApiRun
+        from snapshot_dr_provider.cli.demo.show import AirflowDied, Show
+
+        def announce(run_id: str) -> None:
+            self._say(f"  {'Run':<12} {airflow.api.base_url}/dags/{DAG_ID}/runs/{run_id}\n")
+
+        def check() -> None:
+            try:
+                airflow.check()
+            except ProcessDied as error:
+                raise AirflowDied(str(error)) from error
 
         airflow.wait_for_dag(DAG_ID)
-        run_id = airflow.api.trigger(DAG_ID, {"day": scene.day.isoformat()})
-        self._say(f"  {'Run':<12} {airflow.api.base_url}/dags/{DAG_ID}/runs/{run_id}")
-        self._say(f"\nThe daily DAG copies the snapshots of {scene.day} (yesterday, UTC).\n")
-        run: dict[str, Any] = {}
-
-        def is_over() -> bool:
-            progress.show(survey(control.snapshots(), scene.accounts, scene.day))
-            run.update(airflow.api.run(DAG_ID, run_id))
-            return run["state"] in ("success", "failed")
-
-        with progress_on(self._console) as progress:
-            airflow.wait_until(is_over, RUN_SECONDS, f"end the run {run_id}", every=1.0)
-        accounts = survey(control.snapshots(), scene.accounts, scene.day)
-        outcome = Outcome(run["state"], accounts, control.now(), control.calls()["by_action"], {})
-        self._console.print(table_of(outcome))
-        complaints = complaints_of(outcome)
+        show = Show(self._console, control, scene)
+        complaints = show.judge(show.run(ApiRun(airflow.api, announce, check)))
         for complaint in complaints:
             self._console.print(complaint, style="red", markup=False)
-        if not complaints:
-            self._say("The run is green: every wanted snapshot has a verified KMS-C copy, no KMS-B copy is left.")
         return not complaints
 
     def _say(self, text: str) -> None:
@@ -207,12 +196,6 @@ def _environment(settings: Path, endpoint_url: str) -> dict[str, str]:
         "AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH": str(settings),
         "AWS_ENDPOINT_URL": endpoint_url,
     }
-
-
-def _with_real_waits(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave it to the default how long a task is deferred at least: a scheduler can fail one that returns at once."""
-    tuning = {name: value for name, value in settings["tuning"].items() if name != "first_fire_seconds"}
-    return {**settings, "tuning": tuning}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.e2e.airflow_api import AirflowApi, ApiRefusal
+from snapshot_dr_provider.cli.demo.airflow_api import AirflowApi, ApiRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +125,7 @@ def test_the_demo_with_a_ui_shows_a_green_run_and_leaves_nothing_behind() -> Non
             AirflowApi(url, ("admin", "guessed"))("GET", "/dags")
         api = AirflowApi(url, ("admin", password))
         assert api.run("snapshot_dr", run_id)["state"] in ("queued", "running", "success")
-        run.wait_until_it_says("(The run is green)", 600)
+        run.wait_until_it_says("(Every wanted snapshot has a verified KMS-C copy)", 600)
         assert api.run("snapshot_dr", run_id)["state"] == "success"
         labels = {each["rendered_map_index"] for each in api.task_instances("snapshot_dr", run_id)}
         assert "payments-prod (111111111111) us-east-1" in labels

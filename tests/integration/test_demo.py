@@ -97,7 +97,7 @@ def test_every_snapshot_is_copied_and_a_second_run_copies_nothing(tmp_path: Path
     with demo(tmp_path, *SMALL, "--twice") as run:
         assert run.status() == 0, run.output
     assert "The second run started no copy." in run.output
-    assert set(run.outcome) == {"dag_run_state", "accounts", "api_calls"}
+    assert set(run.outcome) == {"dag_run_state", "kms_b_locked", "accounts", "api_calls"}
     assert run.outcome["dag_run_state"] == "success"
     numbers = [(a["name"], a["selected"], a["kms_c_verified"], a["kms_b_left"]) for a in run.outcome["accounts"]]
     assert numbers == [("payments-prod", 2, 2, 0), ("orders-prod", 1, 1, 0)]

@@ -17,6 +17,9 @@ from snapshot_dr_provider.cli.environment import forget_aws
 if TYPE_CHECKING:
     import argparse
 
+    from snapshot_dr_provider.cli.demo.attached import AttachedDemo
+    from snapshot_dr_provider.cli.demo.play import Demo
+
 MAX_ACCOUNTS: Final = 1024
 """What Airflow maps a task over by default ([core] max_map_length, airflow 9)."""
 
@@ -43,17 +46,22 @@ def run_demo(args: argparse.Namespace) -> None:
         sys.stderr.write(f"airflow snapshot-dr demo: {problem}\n")
         raise SystemExit(_BAD_ARGUMENTS)
     forget_aws()
-    # Not before: moto, when it is imported, makes an AWS session with the profile of the environment.
-    from snapshot_dr_provider.cli.demo.play import Demo  # noqa: PLC0415
-
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_FILES)
     with _ended_by_signals():
         try:
-            is_good = Demo(args, console).play()
+            is_good = _demo(args, console).play()
         except KeyboardInterrupt:
             console.print("Interrupted. Nothing is left running.")
             raise SystemExit(_BY_SIGNAL + signal.SIGINT) from None
     raise SystemExit(0 if is_good else 1)
+
+
+def _demo(args: argparse.Namespace, console: Console) -> AttachedDemo | Demo:
+    # Not before: moto, when it is imported, makes an AWS session with the profile of the environment.
+    from snapshot_dr_provider.cli.demo.attached import AttachedDemo  # noqa: PLC0415
+    from snapshot_dr_provider.cli.demo.play import Demo  # noqa: PLC0415
+
+    return AttachedDemo(args, console) if args.airflow_url else Demo(args, console)
 
 
 def problem_with(args: argparse.Namespace) -> str:
@@ -67,10 +75,24 @@ def problem_with(args: argparse.Namespace) -> str:
             f"--accounts {args.accounts} with --volumes {args.volumes} each are {args.accounts * args.volumes} volumes;"
             f" the sandbox takes {MAX_VOLUMES_IN_ALL} at most"
         )
+    if problem := _problem_with_place(args):
+        return problem
     if args.json and not _is_writable(Path(args.json)):
         return f"--json {args.json} is not a file that can be written"
     if args.home and not _is_usable(Path(args.home)):
         return f"--home {args.home} is not a directory that can be written to"
+    return ""
+
+
+def _problem_with_place(args: argparse.Namespace) -> str:
+    """Say which option is missing, or too much, for a demo in an Airflow that is up."""
+    attached = {name: getattr(args, name) for name in ("sandbox_url", "settings", "password_file")}
+    for name, value in attached.items():
+        if bool(value) != bool(args.airflow_url):
+            option = f"--{name.replace('_', '-')}"
+            return f"--airflow-url needs {option}" if args.airflow_url else f"{option} is for --airflow-url alone"
+    if args.airflow_url and args.home:
+        return "--home is for the Airflow of the demo's own, not for that of --airflow-url"
     return ""
 
 

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Final
 import yaml
 from rich.markup import escape
 
-from snapshot_dr_provider.cli.demo.process import AirflowDied, AirflowProcess, clean_environment, find_dag_file
-from snapshot_dr_provider.cli.demo.progress import progress_on
-from snapshot_dr_provider.cli.demo.report import Outcome, calls_of, complaints_of, table_of
-from snapshot_dr_provider.cli.demo.survey import survey
-from snapshot_dr_provider.cli.demo.world import Scene, build_scene, connections, settings_of
+from snapshot_dr_provider.cli.demo.process import AirflowProcess, clean_environment, find_dag_file
+from snapshot_dr_provider.cli.demo.show import AirflowDied, Show
+from snapshot_dr_provider.cli.demo.world import build_scene, connections, settings_of
 from snapshot_dr_provider.sandbox import Sandbox, SandboxControl, World
 
 if TYPE_CHECKING:
@@ -26,11 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-DIED: Final = "died"
-"""Stands for the state of a run whose process ended before it."""
-
 _LOOK_SECONDS: Final = 0.5
-_LOOK_SHARE: Final = 0.1
 _LOG_TAIL: Final = 40
 
 
@@ -63,13 +57,13 @@ class Demo:
         scene = build_scene(self._args.accounts, self._args.volumes, self._args.copy_seconds, control.now())
         self._settings.write_text(yaml.safe_dump(settings_of(scene), sort_keys=False), encoding="utf-8")
         control.reset(scene.world)
-        self._say(f"\nThe daily DAG copies the snapshots of {scene.day} (yesterday, UTC).\n")
-        outcome = self._run(airflow, control, scene)
-        is_good = self._judge(outcome)
+        show = Show(self._console, control, scene)
+        outcome = show.run(airflow)
+        is_good = self._is_good(show.judge(outcome))
         if is_good and self._args.twice:
-            self._say("\nThe same day once more, over the same world.\n")
-            outcome = self._run(airflow, control, scene)
-            is_good = self._judge(outcome) and self._judge_repetition(outcome.copies_started)
+            self._say("\nThe same day once more, over the same world.")
+            outcome = show.run(airflow)
+            is_good = self._is_good(show.judge(outcome)) and self._judge_repetition(outcome.copies_started)
         if self._args.json:
             Path(self._args.json).write_text(json.dumps(outcome.to_json(), indent=2) + "\n", encoding="utf-8")
         return is_good
@@ -95,37 +89,9 @@ class Demo:
         self._say(f"  {'Airflow set up':<15} in {time.monotonic() - begun:.0f} s")
         return True
 
-    def _run(self, airflow: AirflowProcess, control: SandboxControl, scene: Scene) -> Outcome:
-        """Run the DAG to its end, and look at the sandbox meanwhile and then."""
-        begun, calls_before = time.monotonic(), control.calls()["by_action"]
-        airflow.start_run(scene.day)
-        state, wait = None, 0.0
-        with progress_on(self._console) as progress:
-            while state is None:
-                try:
-                    state = airflow.end_state(wait)
-                except AirflowDied as error:
-                    self._say(f"{error}.")
-                    state = DIED
-                looked = time.monotonic()
-                accounts = survey(control.snapshots(), scene.accounts, scene.day)
-                progress.show(accounts)
-                # Looking at a large world must not take the processor from those who work in it.
-                wait = max(_LOOK_SECONDS, (time.monotonic() - looked) / _LOOK_SHARE)
-        self._say(f"\nDAG run: {state}, in {time.monotonic() - begun:.0f} s")
-        return Outcome(state, accounts, control.now(), control.calls()["by_action"], calls_before)
-
-    def _judge(self, outcome: Outcome) -> bool:
-        """Show the outcome and tell whether it is good."""
-        self._console.print(table_of(outcome))
-        self._say(calls_of(outcome))
-        complaints = complaints_of(outcome)
+    def _is_good(self, complaints: list[str]) -> bool:
         if complaints:
             self._complain(complaints)
-        else:
-            self._say(
-                "[green]Every wanted snapshot has a verified KMS-C copy in the DR account; no KMS-B copy is left.[/]"
-            )
         return not complaints
 
     def _judge_repetition(self, started: int) -> bool:

@@ -16,14 +16,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import snapshot_dr_provider
+from snapshot_dr_provider.cli.demo.show import AirflowDied
 
 _USERS_AIRFLOW: Final = re.compile(r"_*AIRFLOW_")
 
 _CHILD: Final = "snapshot_dr_provider.cli.demo.child"
-
-
-class AirflowDied(Exception):
-    """Airflow's process ended before it was done."""
 
 
 def find_dag_file() -> Path:

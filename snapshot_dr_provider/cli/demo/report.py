@@ -23,6 +23,7 @@ class Outcome:
     Hold what a run has left behind.
 
     :param state: of the DAG run, as Airflow says; ``died`` when Airflow's process ended before it.
+    :param is_locked: whether KMS-B has the policy again under which it stands between the runs.
     :param now: when the sandbox was looked at.
     :param api_calls: number of calls to the sandbox by service and action, those of earlier runs included.
     :param calls_before: what that number was before this run.
@@ -30,6 +31,7 @@ class Outcome:
 
     state: str
     accounts: Sequence[AccountSurvey]
+    is_locked: bool
     now: datetime
     api_calls: Mapping[str, int]
     calls_before: Mapping[str, int]
@@ -48,6 +50,7 @@ class Outcome:
         """Write it for programs."""
         return {
             "dag_run_state": self.state,
+            "kms_b_locked": self.is_locked,
             "accounts": [_account_to_json(account) for account in self.accounts],
             "api_calls": dict(sorted(self.api_calls.items())),
         }
@@ -110,6 +113,8 @@ def calls_of(outcome: Outcome) -> str:
 def complaints_of(outcome: Outcome) -> list[str]:
     """Say in a sentence each what is wrong; empty when nothing is."""
     complaints = [] if outcome.state == "success" else [f"The DAG run ended in state {outcome.state}."]
+    if not outcome.is_locked:
+        complaints.append("KMS-B is still open for copies.")
     for account in outcome.accounts:
         missing = [snapshot for snapshot in account.wanted if snapshot not in account.verified]
         if missing:

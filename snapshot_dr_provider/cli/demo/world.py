@@ -34,6 +34,7 @@ TOOLING: Final = "100000000000"
 DR_ACCOUNT: Final = "999999999999"
 SOURCE_ROLE: Final = "SnapshotDr"
 DR_ROLE: Final = "SnapshotDrCopy"
+KEY_ADMIN_ROLE: Final = "SnapshotDrKeyAdmin"
 KMS_B: Final = f"arn:aws:kms:{REGION}:{DR_ACCOUNT}:key/b0b0b0b0-4a1c-4e52-9d3f-6f2b8c7d1e01"
 KMS_C: Final = f"arn:aws:kms:{REGION}:{DR_ACCOUNT}:key/c0c0c0c0-7b2d-4f63-8e4a-5a1c9d8e2f02"
 EXCLUDING_TAG: Final = ("Backup", "none")
@@ -58,17 +59,22 @@ _AWS_EBS = "aws/ebs"
 _EVERY_FOURTH = 4
 
 
-def _airflow_user(account: str, key: str, role_arn: str) -> User:
+def _user(account: str, name: str, key: str, role_arn: str) -> User:
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role_arn}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
-    return User(account, "airflow", key, f"secret-of-{key.lower()}", (policy,))
+    return User(account, name, key, f"secret-of-{key.lower()}", (policy,))
+
+
+def _arn(kind: str, name: str, account: str = DR_ACCOUNT) -> str:
+    return f"arn:aws:iam::{account}:{kind}/{name}"
 
 
 CONNECTIONS: Final[Mapping[str, User]] = {
-    "aws_tooling": _airflow_user(TOOLING, "AKIADEMOTOOLING00000", f"arn:aws:iam::*:role/{SOURCE_ROLE}"),
-    "aws_dr": _airflow_user(DR_ACCOUNT, "AKIADEMODRACCOUNT000", f"arn:aws:iam::{DR_ACCOUNT}:role/{DR_ROLE}"),
+    "aws_tooling": _user(TOOLING, "airflow", "AKIADEMOTOOLING00000", _arn("role", SOURCE_ROLE, "*")),
+    "aws_dr": _user(DR_ACCOUNT, "airflow", "AKIADEMODRACCOUNT000", _arn("role", DR_ROLE)),
+    "aws_dr_key_admin": _user(DR_ACCOUNT, "airflow-keys", "AKIADEMOKEYADMIN0000", _arn("role", KEY_ADMIN_ROLE)),
 }
-"""The principal behind each Airflow connection, one on either side; it may do nothing but assume the role."""
+"""The principal behind each Airflow connection; it may do nothing but assume its role."""
 
 
 def connections() -> dict[str, str]:
@@ -93,6 +99,11 @@ class Scene:
     world: World
     day: date
     accounts: Mapping[str, str]
+
+    @property
+    def locked_policy(self) -> Mapping[str, Any]:
+        """Return the policy under which KMS-B stands between the runs."""
+        return next(key.policy for key in self.world.keys if key.arn == KMS_B and key.policy is not None)
 
 
 def build_scene(accounts: int, volumes: int, copy_seconds: float, now: datetime) -> Scene:
@@ -133,9 +144,16 @@ def build_scene(accounts: int, volumes: int, copy_seconds: float, now: datetime)
     return Scene(world, day, names)
 
 
-def settings_of(scene: Scene) -> dict[str, Any]:
-    """Write the settings file that goes with the world: what an administrator would write, but for its haste."""
-    return _settings(scene.accounts)
+def settings_of(scene: Scene, *, in_one_process: bool = True) -> dict[str, Any]:
+    """
+    Write the settings file that goes with the world: what an administrator would write, but for its haste.
+
+    :param in_one_process: whether tasks are deferred for no time. A real scheduler can fail one that returns at once.
+    """
+    settings = _settings(scene.accounts)
+    if in_one_process:
+        settings["tuning"]["first_fire_seconds"] = 0
+    return settings
 
 
 def _settings(accounts: Mapping[str, str]) -> dict[str, Any]:
@@ -144,15 +162,18 @@ def _settings(accounts: Mapping[str, str]) -> dict[str, Any]:
         "dr_account": {
             "account_id": DR_ACCOUNT,
             "aws_conn_id": "aws_dr",
-            "role_arn": f"arn:aws:iam::{DR_ACCOUNT}:role/{DR_ROLE}",
+            "role_arn": _arn("role", DR_ROLE),
+            "key_admin_aws_conn_id": "aws_dr_key_admin",
+            "key_admin_role_arn": _arn("role", KEY_ADMIN_ROLE),
         },
         "destinations": {REGION: {"kms_b": KMS_B, "kms_c": KMS_C}},
         "source_regions": {REGION: REGION},
         "accounts": {"static": [{"account_id": i, "name": name} for i, name in accounts.items()]},
         "source_connection": {"aws_conn_id": "aws_tooling", "role_name": SOURCE_ROLE},
         "selection": {"exclude_tags": dict([EXCLUDING_TAG])},
+        "kms_b_window": "per_run",
         # Nobody waits for a minute in a demo: the sandbox answers at once, and copies take seconds.
-        "tuning": {"settle_seconds": 2, "poll_seconds": 0.5, "first_fire_seconds": 0},
+        "tuning": {"settle_seconds": 2, "poll_seconds": 0.5, "policy_settle_seconds": 2},
     }
 
 
@@ -249,22 +270,22 @@ def _new_id(prefix: str, dice: Random) -> str:
 
 def _roles(names: Mapping[str, str], settings: Settings) -> Iterator[Role]:
     """Give each side its role, under the policy that ``policy show`` prints for these settings."""
-    tooling = f"arn:aws:iam::{TOOLING}:user/airflow"
+    tooling = _arn("user", "airflow", TOOLING)
     source = render("source-role", settings, Choices())
     for account in names:
         yield Role(account, SOURCE_ROLE, trusts=(tooling,), policies=(source,))
-    yield Role(
-        DR_ACCOUNT,
-        DR_ROLE,
-        trusts=(f"arn:aws:iam::{DR_ACCOUNT}:user/airflow",),
-        policies=(render("dr-copy-role", settings, Choices()),),
-    )
+    for role, policy, user in (
+        (DR_ROLE, "dr-copy-role", "airflow"),
+        (KEY_ADMIN_ROLE, "dr-key-admin-role", "airflow-keys"),
+    ):
+        policies = (render(policy, settings, Choices()),)
+        yield Role(DR_ACCOUNT, role, trusts=(_arn("user", user),), policies=policies)
 
 
 def _keys(names: Mapping[str, str], settings: Settings) -> Iterator[Key]:
-    """Make each account's customer key (KMS-A) and the DR account's two; only KMS-B trusts anybody else."""
+    """Make each account's customer key (KMS-A) and the DR account's two; KMS-B is locked until a run opens it."""
     for account, name in names.items():
         yield Key(account, REGION, _key_a(account), (f"alias/{name}",))
-    kms_b, kms_c = render("kms-b", settings, Choices(pin=True)), render("kms-c", settings, Choices())
+    kms_b, kms_c = render("kms-b-locked", settings, Choices()), render("kms-c", settings, Choices())
     yield Key(DR_ACCOUNT, REGION, KMS_B.rpartition("/")[2], ("alias/kms-b",), kms_b)
     yield Key(DR_ACCOUNT, REGION, KMS_C.rpartition("/")[2], ("alias/kms-c",), kms_c)

@@ -189,6 +189,14 @@ class Authority:
     def _later(self, seconds: float) -> datetime | None:
         return self.now() + timedelta(seconds=seconds) if seconds > 0 else None
 
+    def key_policy(self, arn: str) -> Mapping[str, Any]:
+        """Return the policy of a key that calls are evaluated against, without that of RAM.
+
+        :raises KeyError: for a key that is not there.
+        """
+        with self.lock:
+            return self._record(arn).documents(self.now())[0]
+
     def put_key_policy(self, arn: str, document: Mapping[str, Any] | str) -> None:
         """Set a key's policy from outside, at once and unchecked; a text is kept as it is.
 

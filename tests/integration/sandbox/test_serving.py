@@ -9,11 +9,10 @@ from snapshot_dr_provider.sandbox import Sandbox, SandboxControl
 from tests.integration.sandbox.ec2_world import make_world
 
 SERVE = """
-import argparse
-from snapshot_dr_provider.sandbox import cli
-parser = argparse.ArgumentParser()
-cli.add_arguments(parser)
-cli.run(parser.parse_args())
+import sys
+from airflow.cli.cli_parser import get_parser
+args = get_parser().parse_args(["snapshot-dr", "sandbox", *sys.argv[1:]])
+args.func(args)
 """
 
 

@@ -5,11 +5,23 @@ import pytest
 
 from snapshot_dr_provider.cli.demo.command import problem_with, run_demo
 
+PLACE = {"airflow_url": None, "sandbox_url": None, "settings": None, "password_file": None}
+ATTACHED = {"airflow_url": "http://a", "sandbox_url": "http://s", "settings": "s.yaml", "password_file": "p"}
+
 
 def arguments(**given: object) -> Namespace:
     """Give the arguments of a demo, most of them by default."""
     return Namespace(
-        **{"accounts": 5, "volumes": 4, "copy_seconds": 2.0, "json": None, "home": None, "twice": False, **given}
+        **{
+            "accounts": 5,
+            "volumes": 4,
+            "copy_seconds": 2.0,
+            "json": None,
+            "home": None,
+            "twice": False,
+            **PLACE,
+            **given,
+        }
     )
 
 
@@ -22,6 +34,9 @@ def arguments(**given: object) -> Namespace:
         ({"json": "/nowhere/out.json"}, "/nowhere/out.json"),
         ({"json": "/"}, "--json /"),
         ({"home": "/dev/null/home"}, "/dev/null/home"),
+        ({**ATTACHED, "sandbox_url": None}, "--airflow-url needs --sandbox-url"),
+        ({"password_file": "p"}, "--password-file is for --airflow-url alone"),
+        ({**ATTACHED, "home": "home"}, "--home is for the Airflow of the demo's own"),
     ],
 )
 def test_demo_that_cannot_work_is_refused_before_anything_starts(

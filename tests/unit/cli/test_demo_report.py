@@ -26,9 +26,9 @@ LACKING = replace(GOOD, verified=frozenset({"snap-1"}))
 LEFT = replace(GOOD, kms_b_left=("snap-b",))
 
 
-def outcome(*accounts: AccountSurvey, state="success", before=None) -> Outcome:
+def outcome(*accounts: AccountSurvey, state="success", before=None, is_locked=True) -> Outcome:
     """Build the outcome of a run with some calls."""
-    return Outcome(state, accounts, NOW, {"ec2:CopySnapshot": 4, "ec2:DescribeSnapshots": 10}, before or {})
+    return Outcome(state, accounts, is_locked, NOW, {"ec2:CopySnapshot": 4, "ec2:DescribeSnapshots": 10}, before or {})
 
 
 def rendered(what: object) -> str:
@@ -43,6 +43,7 @@ def rendered(what: object) -> str:
     [
         (outcome(GOOD), []),
         (outcome(GOOD, state="failed"), ["The DAG run ended in state failed."]),
+        (outcome(GOOD, is_locked=False), ["KMS-B is still open for copies."]),
         (outcome(GOOD, LACKING), ["payments-prod: no verified KMS-C copy of snap-2."]),
         (outcome(LEFT), ["payments-prod: KMS-B copies left: snap-b."]),
     ],
@@ -56,6 +57,7 @@ def test_json_has_the_documented_keys() -> None:
     """Programs find the number of wanted snapshots as *selected*, and each skipped one with its reason."""
     assert outcome(LACKING).to_json() == {
         "dag_run_state": "success",
+        "kms_b_locked": True,
         "accounts": [
             {
                 "account_id": "111111111111",

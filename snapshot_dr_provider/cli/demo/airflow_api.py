@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
@@ -13,7 +14,6 @@ PAGE: Final = 100
 """Rows asked for at once; Airflow gives no more than ``[api] maximum_page_limit``, which is 100."""
 
 TIMEOUT_SECONDS: Final = 60.0
-SERVER_ERROR: Final = 500
 
 
 class ApiUnavailable(Exception):
@@ -40,7 +40,7 @@ class AirflowApi:
         self.base_url = base_url
         self._login = login
         self._token: str | None = None
-        # The server is on loopback, where the proxy of the environment has no business.
+        # The server is on loopback or a neighbour, where the proxy of the environment has no business.
         self._opener = build_opener(ProxyHandler({}))
 
     def __call__(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
@@ -62,13 +62,13 @@ class AirflowApi:
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self.base_url + path, data, headers, method=method)  # noqa: S310  # it is http, on loopback
+        request = Request(self.base_url + path, data, headers, method=method)  # noqa: S310  # it is http
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                 text = answer.read().decode()
         except HTTPError as error:
             message = f"{method} {path} was answered with {error.code}: {error.read().decode(errors='replace')[:2000]}"
-            if error.code >= SERVER_ERROR:
+            if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise ApiUnavailable(message) from error
             raise ApiRefusal(error.code, message) from error
         except OSError as error:
@@ -80,7 +80,7 @@ class AirflowApi:
         try:
             self("GET", f"/dags/{dag_id}")
         except ApiRefusal as refusal:
-            if refusal.status == 404:
+            if refusal.status == HTTPStatus.NOT_FOUND:
                 return False
             raise
         return True
@@ -88,6 +88,15 @@ class AirflowApi:
     def import_errors(self) -> Mapping[str, str]:
         """Tell which DAG files cannot be read, and why."""
         return {each["filename"]: each["stack_trace"] for each in self._pages("/importErrors", "import_errors")}
+
+    def is_paused(self, dag_id: str) -> bool:
+        """Whether runs of a DAG wait until somebody unpauses it."""
+        return bool(self("GET", f"/dags/{dag_id}")["is_paused"])
+
+    def active_runs(self, dag_id: str) -> list[str]:
+        """Name the runs of a DAG that have not ended."""
+        answer = self("GET", f"/dags/{dag_id}/dagRuns", state=["queued", "running"], limit=PAGE)
+        return [str(run["dag_run_id"]) for run in answer["dag_runs"]]
 
     def unpause(self, dag_id: str) -> None:
         """Let the runs of a DAG be scheduled."""
