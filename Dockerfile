@@ -21,7 +21,8 @@ RUN --mount=type=bind,source=docker/requirements.lock,target=/tmp/requirements.l
 RUN --mount=type=bind,from=wheel,source=/tmp/dist,target=/tmp/dist \
     pip install --no-cache-dir --no-deps /tmp/dist/*.whl && \
     # What volumes are mounted on: they take its owner and its mode.
-    mkdir -m 0770 /opt/airflow/secrets /opt/airflow/secrets-of-postgres /opt/airflow/secrets-of-redis \
-      /opt/airflow/snapshot_dr
+    mkdir -m 0770 /opt/airflow/secrets /opt/airflow/secrets-of-postgres /opt/airflow/snapshot_dr && \
+    # Redis reads its file as a user of its own.
+    mkdir -m 0755 /opt/airflow/secrets-of-redis
 COPY --chown=airflow:0 docker/*.py /opt/airflow/docker/
 COPY --chown=airflow:0 dags/*.py /opt/airflow/dags/
