@@ -7,7 +7,7 @@ import pytest
 
 from tests.stack.compose import Stack, engine_problem
 
-ASKED_FOR = "SNAPSHOT_DR_STACK"
+ASKED_FOR = "TEST_STACK"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

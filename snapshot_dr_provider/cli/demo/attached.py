@@ -15,7 +15,8 @@ from snapshot_dr_provider.cli.demo.api_run import DAG_ID, ApiRun
 from snapshot_dr_provider.cli.demo.files import write_settings
 from snapshot_dr_provider.cli.demo.show import Show
 from snapshot_dr_provider.cli.demo.world import build_scene
-from snapshot_dr_provider.sandbox import SandboxControl, SandboxControlError
+from snapshot_dr_provider.sandbox import SandboxControl
+from snapshot_dr_provider.sandbox.client import SandboxControlError
 
 if TYPE_CHECKING:
     import argparse
