@@ -154,8 +154,6 @@ def test_killed_workers_and_triggerers_lose_and_double_nothing(stack: Stack):
     hosts = {each["hostname"] for each in instances if each["hostname"]}
     told("workers that ran tasks", len(hosts))
     assert len(hosts) > 1
-    counted = [line for line in said.splitlines() if line.startswith(("payments-prod", "media"))]
-    assert counted, said
 
 
 def manual_run(stack: Stack) -> str:
