@@ -29,7 +29,7 @@ def _is_kept(backend: Any, queue_name: str, message: Any) -> bool:
     return bool(period + message.sent_timestamp / 1000 > unix_time())
 
 
-SQSBackend.is_message_valid_based_on_retention_period = _is_kept  # type: ignore[method-assign]  # from outside (moto 5)
+SQSBackend.is_message_valid_based_on_retention_period = _is_kept  # type: ignore[assignment]  # from outside (moto 5)
 
 
 class Notifications:
