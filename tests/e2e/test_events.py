@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 CHECKOUT = Path(__file__).parents[2]
 DAG_ID = "snapshot_dr_on_event"
+GONE = "snap-0000000000000dead"
 ACCOUNTS = [worlds.account_id(number) for number in (1, 2, 3)]
 
 
@@ -33,6 +34,19 @@ def deployment(sandbox_server: Sandbox, tmp_path_factory: pytest.TempPathFactory
     soon = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10"}
     with deployed(sandbox_server, tmp_path_factory.mktemp("airflow"), CHECKOUT / "dags", soon) as deployment:
         yield deployment
+
+
+def listen(deployment: RealDeployment) -> None:
+    """Unpause the DAG, and wait until its queue is being read."""
+    deployment.airflow.wait_for_dag(DAG_ID)
+    before = receipts(deployment)
+    deployment.wait_until(lambda: receipts(deployment) > before, "read the queue")
+
+
+def receipts(deployment: RealDeployment) -> int:
+    """Count how often somebody has asked the queue for messages."""
+    number: int = deployment.control.calls()["by_action"].get("sqs:ReceiveMessage", 0)
+    return number
 
 
 def runs(deployment: RealDeployment) -> list[dict[str, Any]]:
@@ -62,7 +76,7 @@ def test_a_new_snapshot_is_copied_by_itself(
     """CreateSnapshot in an Org-A account is followed by its verified KMS-C copy, by one green run of it alone."""
     deployment.start(world_now([], 3), events=dict(EVENTS))
     queues = EventQueues(sandbox_server, ACCOUNTS)
-    deployment.airflow.wait_for_dag(DAG_ID)
+    listen(deployment)
     began = time.monotonic()
     snapshot_id = queues.create_snapshot(ACCOUNTS[0])
     deployment.wait_until(lambda: deployment.copies("kms-b"), "start a copy", every=0.1)
@@ -87,13 +101,19 @@ def test_a_new_snapshot_is_copied_by_itself(
 def test_a_burst_becomes_few_runs(
     deployment: RealDeployment, sandbox_server: Sandbox, capsys: pytest.CaptureFixture
 ) -> None:
-    """Snapshots of several accounts, each told of twice, among malformed messages: one copy each, in few runs."""
+    """News twice of many snapshots, news of one that is gone, and malformed messages: one copy each, in few runs."""
     before = {run["dag_run_id"] for run in runs(deployment)}
     deployment.start(world_now([], 3), events=dict(EVENTS))
     queues = EventQueues(sandbox_server, ACCOUNTS)
+    listen(deployment)
     ids = {queues.create_snapshot(account) for account in ACCOUNTS for _ in range(5)}
     owners = {each["id"]: each["owner"] for each in deployment.control.snapshots()}
-    queues.send(*(created(owners[each], each) for each in sorted(ids)), "malformed", json.dumps({"source": "aws.ec2"}))
+    queues.send(
+        *(created(owners[each], each) for each in sorted(ids)),
+        created(ACCOUNTS[0], GONE),
+        "malformed",
+        json.dumps({"source": "aws.ec2"}),
+    )
     deployment.wait_until(lambda: are_copied(deployment, ids), "copy the snapshots")
     expect_one_copy_each(deployment, ids)
     deployment.wait_until(lambda: queues.counts() == (0, 0), "delete the messages")
@@ -108,10 +128,9 @@ def test_news_outlives_its_triggerer(deployment: RealDeployment, sandbox_server:
     """A triggerer that is killed has deleted nothing that was not stored: the next one starts the run."""
     deployment.start(world_now([], 3), events=dict(EVENTS))
     queues = EventQueues(sandbox_server, ACCOUNTS)
+    listen(deployment)
     deployment.airflow.processes["triggerer-1"].kill()
     snapshot_id = queues.create_snapshot(ACCOUNTS[1])
-    deployment.control.advance(0)
-    queues.counts()
     deployment.airflow.start("triggerer-1")
     deployment.wait_until(lambda: are_copied(deployment, {snapshot_id}), "copy the snapshot")
     expect_one_copy_each(deployment, {snapshot_id})

@@ -203,7 +203,9 @@ def test_news_comes_through_though_nothing_can_be_set_aside(
 
 
 def test_the_declared_permissions_are_enough(enter: Any, settings: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
-    """Whoever may only do what the hook declares can listen."""
+    """Whoever may only do what the hook declares can listen, and the docs name just that."""
+    page = (worlds.EXAMPLES.parent / "events.md").read_text(encoding="utf-8")
+    assert [action for action in EventQueueHook.permissions if f"`{action}`" not in page] == []
     statement = {"Effect": "Allow", "Action": list(EventQueueHook.permissions), "Resource": "*"}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     reader = User(worlds.TOOLING, "reader", "AKIAREADER0000000000", "secret-of-reader", (policy,))
