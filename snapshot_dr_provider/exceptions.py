@@ -5,6 +5,7 @@ SnapshotDrError
 ├── ConfigurationError              what an operator, a connection or the settings file says cannot work
 │   ├── SettingsError               the settings file
 │   ├── KeyPolicyError              a text that is no key policy
+│   ├── MalformedEventError         a message that is no event of EventBridge
 │   ├── ReportError                 a report that could not be written
 │   ├── ConnectionMissingError      no Airflow connection of that id
 │   └── WrongAccountError           the credentials belong to another account than the route says
@@ -58,6 +59,10 @@ class KeyPolicyError(ConfigurationError):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}" if self.line else self.reason
+
+
+class MalformedEventError(ConfigurationError):
+    """Say why a message cannot be read as an event of EventBridge."""
 
 
 class ReportError(ConfigurationError):

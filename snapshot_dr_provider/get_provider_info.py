@@ -9,6 +9,7 @@ from snapshot_dr_provider import __version__
 _EBS = "Amazon EBS Snapshots"
 _ORGANIZATIONS = "AWS Organizations"
 _KMS = "AWS Key Management Service"
+_EVENTS = "Amazon EventBridge"
 
 
 def get_provider_info() -> dict[str, object]:
@@ -21,8 +22,8 @@ def get_provider_info() -> dict[str, object]:
         "integrations": _integrations(),
         "operators": _modules("operators", _OPERATORS),
         "sensors": _modules("sensors", {_EBS: ("snapshot_completed",)}),
-        "triggers": _modules("triggers", {_EBS: ("snapshot_copies", "snapshot_completed"), _KMS: ("moment",)}),
-        "hooks": _modules("hooks", {_EBS: ("ebs",), _ORGANIZATIONS: ("organizations",), _KMS: ("key_policies",)}),
+        "triggers": _modules("triggers", _TRIGGERS),
+        "hooks": _modules("hooks", _HOOKS),
         "extra-links": ["snapshot_dr_provider.links.snapshots.SnapshotCopiesLink"],
         "config": _config(),
         "cli": ["snapshot_dr_provider.cli.definition.get_cli_commands"],
@@ -33,6 +34,20 @@ _OPERATORS = {
     _EBS: ("copy_snapshot_to_kms_b", "rotate_to_kms_c", "plan_copies", "delete_kms_b"),
     _ORGANIZATIONS: ("list_routes",),
     _KMS: ("open_kms_b_window", "lock_down_kms_b", "audit_key_policies"),
+    _EVENTS: ("list_event_routes",),
+}
+
+_TRIGGERS: dict[str, tuple[str, ...]] = {
+    _EBS: ("snapshot_copies", "snapshot_completed"),
+    _KMS: ("moment",),
+    _EVENTS: ("snapshot_events",),
+}
+
+_HOOKS: dict[str, tuple[str, ...]] = {
+    _EBS: ("ebs",),
+    _ORGANIZATIONS: ("organizations",),
+    _KMS: ("key_policies",),
+    _EVENTS: ("event_queue",),
 }
 
 
@@ -41,6 +56,7 @@ def _integrations() -> list[dict[str, object]]:
         _EBS: "https://docs.aws.amazon.com/ebs/latest/userguide/ebs-snapshots.html",
         _ORGANIZATIONS: "https://docs.aws.amazon.com/organizations/latest/userguide/orgs_introduction.html",
         _KMS: "https://docs.aws.amazon.com/kms/latest/developerguide/overview.html",
+        _EVENTS: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html",
     }
     return [{"integration-name": name, "external-doc-url": url, "tags": ["aws"]} for name, url in pages.items()]
 

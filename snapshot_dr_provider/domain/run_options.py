@@ -29,6 +29,8 @@ class RunOptions:
     :param interval_start: first moment of the period, aware; the period excludes its end.
     :param lookback_hours: how far before it snapshots without a verified copy are made up for.
     :param snapshot_ids: when not empty, these sources and no others, whatever their age.
+    :param by_events: whether events named them and no person: one that is gone by now, or that the selection leaves
+        out, is no failure then.
     :param include_tags: pairs of a tag key and a shell pattern for its value; a source needs one of them.
     :param source_timeout_hours: how long a pending source is awaited.
     :param settle_seconds: how long nothing is started after an ambiguous answer.
@@ -51,6 +53,7 @@ class RunOptions:
     interval_end: datetime
     lookback_hours: float = 0.0
     snapshot_ids: tuple[str, ...] = ()
+    by_events: bool = False
     dry_run: bool = False
     include_tags: TagFilters = ()
     exclude_tags: TagFilters = ()
@@ -143,12 +146,13 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class RunParams:
-    """What a person, or another program, asked of a run."""
+    """What a person, another program, or events asked of a run."""
 
     day: date | None = None
     accounts: tuple[str, ...] = ()
     snapshot_ids: tuple[str, ...] = ()
     dry_run: bool = False
+    by_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)

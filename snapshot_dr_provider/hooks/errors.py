@@ -48,6 +48,9 @@ BY_CODE: Final[Mapping[str, type[AwsError]]] = {
     "RegionDisabledException": AccessDeniedError,
     "InvalidSnapshot.NotFound": NotFoundError,
     "NotFoundException": NotFoundError,
+    # What SQS says in its old protocol and in its new one.
+    "AWS.SimpleQueueService.NonExistentQueue": NotFoundError,
+    "QueueDoesNotExist": NotFoundError,
     "InvalidSnapshot.InUse": SnapshotInUseError,
     "SnapshotLocked": SnapshotInUseError,
     # aws 3.1, 3.3, 3.5: none of these is retried by the SDK (aws 3.7).

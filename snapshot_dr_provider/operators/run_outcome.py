@@ -219,14 +219,22 @@ class RunOutcome:
     def _judge_claims(self, rows: Sequence[RouteOutcome]) -> Iterator[Finding]:
         """Name the snapshots that the run was asked for by name and that no route has."""
         claimed = {source for row in rows for source in row.wanted}
-        for snapshot_id in self.options.get("snapshot_ids", ()):
-            if snapshot_id not in claimed:
-                yield CLAIMED.finding(
-                    Verdict.FAIL,
-                    snapshot_id,
-                    "it was asked for, but no route has it",
-                    "Correct the param snapshot_ids, or add its account and Region to the settings file.",
+        unclaimed = [each for each in self.options.get("snapshot_ids", ()) if each not in claimed]
+        if self.options.get("by_events"):
+            if unclaimed:
+                why = (
+                    f"{len(unclaimed)} snapshots that events named are not wanted, such as {unclaimed[0]}: they are "
+                    "gone since, or the selection leaves them out"
                 )
+                yield CLAIMED.finding(Verdict.NOT_APPLICABLE, "events", why)
+            return
+        for snapshot_id in unclaimed:
+            yield CLAIMED.finding(
+                Verdict.FAIL,
+                snapshot_id,
+                "it was asked for, but no route has it",
+                "Correct the param snapshot_ids, or add its account and Region to the settings file.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from moto.core.utils import unix_time
 from moto.events.models import events_backends
-from moto.sqs.models import sqs_backends
+from moto.sqs.models import SQSBackend, sqs_backends
 
 from snapshot_dr_provider.sandbox.ec2.model import Snapshot
 from snapshot_dr_provider.sandbox.ec2.throughput import Transfer
@@ -20,6 +21,15 @@ _SOURCE = "aws.ec2"
 _DETAIL_TYPE = "EBS Snapshot Notification"
 #: How often an event is passed on from bus to bus; that there is such a limit is [M] (aws 6.8).
 _MOST_HOPS = 2
+
+
+def _is_kept(backend: Any, queue_name: str, message: Any) -> bool:
+    """Say as moto does whether a message is not too old, without counting the queue for each message several times."""
+    period = backend.get_queue(queue_name).message_retention_period
+    return bool(period + message.sent_timestamp / 1000 > unix_time())
+
+
+SQSBackend.is_message_valid_based_on_retention_period = _is_kept  # type: ignore[assignment]  # from outside (moto 5)
 
 
 class Notifications:

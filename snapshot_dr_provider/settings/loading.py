@@ -84,6 +84,8 @@ _NEEDED: Final[Mapping[str, str]] = {
     "source_regions": "Add for each Region of the sources the destination Region of their copies.",
     "accounts": "Add static, a list of accounts, or organizations, which takes them from AWS Organizations.",
     "kms_b": "Add the ARN of the DR account's key that the source organization may use.",
+    "queue_url": "Add the URL of the SQS queue that EventBridge puts its events into.",
+    "dead_letter_queue_url": "Add the URL of a second queue, for messages that cannot be read.",
     "kms_c": "Add the ARN of the DR account's key that nobody else can use.",
 }
 

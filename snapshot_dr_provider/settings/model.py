@@ -55,6 +55,7 @@ Region = Annotated[StrictStr, AfterValidator(names.require_region)]
 KeyArn = Annotated[StrictStr, AfterValidator(names.require_key_arn)]
 RoleArn = Annotated[StrictStr, AfterValidator(names.require_role_arn)]
 RoleName = Annotated[StrictStr, AfterValidator(names.require_role_name)]
+QueueUrl = Annotated[StrictStr, AfterValidator(names.require_queue_url)]
 ConnId = Annotated[StrictStr, AfterValidator(names.require_conn_id)]
 ConnTemplate = Annotated[StrictStr, AfterValidator(names.require_conn_template)]
 CompletionDuration = Annotated[StrictInt, AfterValidator(names.require_completion_duration)]
@@ -178,6 +179,22 @@ class SnapshotSelection(Section):
     priority_tag: Text | None = None
 
 
+class Events(Section):
+    """
+    The queue into which EventBridge puts the news of new snapshots, and how to read it.
+
+    :param queue_url: URL of the queue, in Org-A; its account is the one that the credentials have to belong to.
+    :param dead_letter_queue_url: of the queue for messages that are no events; in the same account and Region.
+    :param aws_conn_id: connection that reads the one and writes to the other.
+    :param role_arn: role of that account to assume with it.
+    """
+
+    queue_url: QueueUrl
+    dead_letter_queue_url: QueueUrl
+    aws_conn_id: ConnId
+    role_arn: RoleArn | None = None
+
+
 class Tuning(Section):
     """
     Times and bounds that seldom need a change.
@@ -217,6 +234,7 @@ class Settings(Section):
     :param audit_fail_on_undecided: whether a rule that could not be decided does so too.
     :param audit_share_checks: of how many KMS-C copies of a Region an audit asks with whom they are shared; the newest.
     :param audit_report_path: where reports are written, as Airflow's ObjectStoragePath takes it.
+    :param events: where the news of new snapshots comes from; ``None`` where nothing listens to it.
     :param kms_b_restore_role_arns: roles of the organization that may restore volumes from KMS-B copies; each can copy
         under KMS-B outside of the window, too (aws 2.2).
     """
@@ -239,6 +257,7 @@ class Settings(Section):
     audit_share_checks: StrictInt = Field(default=1000, ge=0, le=1_000_000)
     audit_report_path: Text | None = None
     kms_b_restore_role_arns: tuple[RoleArn, ...] = ()
+    events: Events | None = None
     tuning: Tuning = Tuning()
 
     @property
@@ -260,7 +279,8 @@ class Settings(Section):
     @property
     def fingerprint(self) -> str:
         """Tell two files apart under which runs would copy differently; what the audit alone goes by is left out."""
-        text = self.model_dump_json(exclude=set(_OF_THE_AUDIT))
+        # Which news starts a run makes no difference to what it does.
+        text = self.model_dump_json(exclude={*_OF_THE_AUDIT, "events"})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _route(self, account: Account, source_region: str, destination_region: str) -> Route:

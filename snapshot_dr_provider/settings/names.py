@@ -30,6 +30,9 @@ _ROLE_ARN: Final = re.compile(
 _KEY_ARN: Final = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z0-9-]+):(?P<account_id>[0-9]{12}):key/(?P<key_id>[0-9A-Za-z-]+)"
 )
+_QUEUE_URL: Final = re.compile(
+    rf"https://sqs\.(?P<region>{_REGION.pattern})\.[a-z0-9.-]+/(?P<account_id>[0-9]{{12}})/(?P<name>[A-Za-z0-9_-]{{1,80}})"
+)
 _ALIAS: Final = re.compile(r"(?:arn:[^:]+:kms:[^:]*:[^:]*:)?alias/.+")
 _KEY_ID: Final = re.compile(r"(?:key/)?(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
@@ -71,6 +74,22 @@ def parse_role_arn(text: object) -> Arn | None:
     """Read the ARN of an IAM role; ``None`` when it is none."""
     match = _ROLE_ARN.fullmatch(text) if isinstance(text, str) else None
     return Arn(match[0], match["partition"], "", match["account_id"], match["name"]) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueUrl:
+    """The parts of the URL of an SQS queue."""
+
+    text: str
+    region: str
+    account_id: str
+    name: str
+
+
+def parse_queue_url(text: object) -> QueueUrl | None:
+    """Read the URL of a standard queue; ``None`` when it is none."""
+    match = _QUEUE_URL.fullmatch(text) if isinstance(text, str) else None
+    return QueueUrl(match[0], match["region"], match["account_id"], match["name"]) if match else None
 
 
 def partition_of(region: str) -> str:
@@ -193,6 +212,20 @@ def require_role_name(text: str) -> str:
     if _ROLE_NAME.fullmatch(text):
         return text
     msg = f"{text!r} is not the name of an IAM role: letters, digits and +=,.@_- , after its path if it has one."
+    raise ValueError(msg)
+
+
+def require_queue_url(text: str) -> str:
+    """Refuse what is not the URL of a standard queue: Region and account of the queue are read from it."""
+    if parse_queue_url(text):
+        return text
+    if text.endswith(".fifo") and parse_queue_url(text.removesuffix(".fifo")):
+        msg = f"{text!r} is a FIFO queue, which the messages need no order for. Name a standard queue."
+        raise ValueError(msg)
+    msg = (
+        f"{text!r} is not the URL of an SQS queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME. "
+        "`aws sqs get-queue-url --queue-name ...` prints it."
+    )
     raise ValueError(msg)
 
 

@@ -12,10 +12,12 @@ from typing import Final
 from snapshot_dr_provider.settings.document import Place, Problem
 from snapshot_dr_provider.settings.names import (
     Arn,
+    QueueUrl,
     did_you_mean,
     is_account_id,
     is_region,
     parse_key_arn,
+    parse_queue_url,
     parse_role_arn,
     partition_of,
 )
@@ -112,8 +114,14 @@ class _File:
             ("dr_account", "role_arn"),
             ("dr_account", "key_admin_role_arn"),
             ("accounts", "organizations", "role_arn"),
+            ("events", "role_arn"),
         )
         return [(place, arn) for place in places if (arn := parse_role_arn(self.at(*place))) is not None]
+
+    @property
+    def queues(self) -> list[tuple[Place, QueueUrl]]:
+        places: tuple[Place, ...] = (("events", "queue_url"), ("events", "dead_letter_queue_url"))
+        return [(place, url) for place in places if (url := parse_queue_url(self.at(*place))) is not None]
 
 
 def broken_rules(data: Mapping[str, object]) -> list[Problem]:
@@ -183,6 +191,7 @@ def _all_lies_in_one_partition(file: _File) -> Iterator[Problem]:
         *((("destinations", region), region, partition_of(region)) for region in destinations),
         *((place, region, partition_of(region)) for place, region in sources),
         *((place, "the role", arn.partition) for place, arn in file.roles),
+        *((place, "the queue", partition_of(url.region)) for place, url in file.queues),
     ]
     for place, what, theirs in others:
         if theirs != partition:
@@ -302,6 +311,35 @@ def _a_role_of_the_key_administrator_has_its_connection(file: _File) -> Iterator
         )
 
 
+def _the_queues_of_events_lie_beside_each_other(file: _File) -> Iterator[Problem]:
+    """One connection serves both, and the account that it has to belong to is read from their URLs."""
+    if len(file.queues) < 2:  # noqa: PLR2004  # both
+        return
+    (_, queue), (place, dead) = file.queues
+    if queue.text == dead.text:
+        yield Problem(
+            place,
+            "is also queue_url: what cannot be read would come back for ever. Name another queue of that account.",
+        )
+    elif (queue.region, queue.account_id) != (dead.region, dead.account_id):
+        yield Problem(
+            place,
+            f"the queue lies in account {dead.account_id}, {dead.region}, but events.queue_url in account "
+            f"{queue.account_id}, {queue.region}, and one connection serves both. Name a queue there.",
+        )
+
+
+def _the_role_that_reads_events_belongs_to_the_queues(file: _File) -> Iterator[Problem]:
+    owners = {url.account_id for _, url in file.queues}
+    for place, arn in file.roles:
+        if place[0] == "events" and owners and arn.account_id not in owners:
+            yield Problem(
+                place,
+                f"the role belongs to account {arn.account_id}, the queue to account {min(owners)}. Name a role of "
+                "the queue's account.",
+            )
+
+
 def _name(place: Place) -> str:
     return f"accounts.static[{place[2]}]" if place[1] == "static" else "the accounts of the organization"
 
@@ -321,4 +359,6 @@ _RULES: Final[tuple[Callable[[_File], Iterable[Problem]], ...]] = (
     _every_account_has_its_own_credentials,
     _a_managed_window_has_its_key,
     _a_role_of_the_key_administrator_has_its_connection,
+    _the_queues_of_events_lie_beside_each_other,
+    _the_role_that_reads_events_belongs_to_the_queues,
 )

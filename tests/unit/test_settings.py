@@ -130,8 +130,15 @@ def test_the_other_ways_of_the_example_are_settings_too(load):
     data["source_connection"] = commented_out("# source_connection:")["source_connection"]
     data["dr_account"] |= commented_out("  # key_admin_aws_conn_id: aws_dr_key_admin")
     data["selection"] |= commented_out("  # priority_tag: Backup-Priority")
+    data |= commented_out("# events:")
     settings = load(data)
     assert settings.selection.priority_tag == "Backup-Priority"
+    assert settings.events.model_dump() == {
+        "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/snapshot-dr",
+        "dead_letter_queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/snapshot-dr-dead-letters",
+        "aws_conn_id": "aws_org_a_tooling",
+        "role_arn": "arn:aws:iam::123456789012:role/SnapshotDrReadEvents",
+    }
     assert settings.dr_account.key_admin_aws_conn_id == "aws_dr_key_admin"
     assert settings.accounts.static is None
     assert settings.accounts.organizations.model_dump() == {
@@ -172,6 +179,50 @@ def test_a_managed_window_needs_its_administrator(load, refusal):
 def test_a_window_that_cannot_work_is_refused(refusal, name, value, answer):
     """Another kind of window, and one that is too short to start anything in or never ends, are refused."""
     assert answer in refusal(changed(((name,), value)))
+
+
+QUEUE = "https://sqs.us-east-1.amazonaws.com/100000000000/dr"
+EVENTS = {"queue_url": QUEUE, "dead_letter_queue_url": f"{QUEUE}-dead", "aws_conn_id": "aws_tooling"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "answers"),
+    [
+        ({"queue_url": "dr"}, ["events.queue_url: 'dr' is not the URL of an SQS queue", "aws sqs get-queue-url"]),
+        ({"queue_url": "arn:aws:sqs:us-east-1:100000000000:dr"}, ["is not the URL of an SQS queue"]),
+        ({"queue_url": f"{QUEUE}.fifo"}, ["is a FIFO queue", "Name a standard queue"]),
+        ({"dead_letter_queue_url": QUEUE}, ["events.dead_letter_queue_url: is also queue_url"]),
+        (
+            {"dead_letter_queue_url": QUEUE.replace("us-east-1", "eu-central-1")},
+            ["lies in account 100000000000, eu-central-1", "one connection serves both"],
+        ),
+        ({"dead_letter_queue_url": QUEUE.replace("1000", "2000")}, ["lies in account 200000000000"]),
+        ({"role_arn": "arn:aws:iam::111111111111:role/Read"}, ["events.role_arn: the role belongs to account 111"]),
+        ({"role_arn": "Read"}, ["is not the ARN of an IAM role"]),
+        ({"queue": QUEUE}, ["events.queue: is not a setting. Did you mean queue_url?"]),
+        ({"aws_conn_id": GONE}, ["events.aws_conn_id: is missing"]),
+        ({"queue_url": GONE}, ["events.queue_url: is missing. Add the URL of the SQS queue"]),
+    ],
+)
+def test_queues_that_cannot_work_are_refused(load, refusal, changes, answers):
+    """The two queues are standard ones in one account and Region, and not the same; a role is one of that account."""
+    assert load(changed((("events",), EVENTS))).events.dead_letter_queue_url == f"{QUEUE}-dead"
+    events = {name: value for name, value in {**EVENTS, **changes}.items() if value is not GONE}
+    message = refusal(changed((("events",), events)))
+    assert [answer for answer in answers if answer not in message] == []
+
+
+def test_a_queue_of_another_partition_is_refused(refusal):
+    """Events do not cross partitions either."""
+    elsewhere = {
+        name: value.replace("us-east-1.amazonaws.com", "cn-north-1.amazonaws.com.cn") for name, value in EVENTS.items()
+    }
+    assert "events.queue_url: the queue lies in partition aws-cn" in refusal(changed((("events",), elsewhere)))
+
+
+def test_where_news_comes_from_makes_no_difference_to_copies(load):
+    """The queues may be changed in the middle of a run without the audit saying that the settings have changed."""
+    assert load(changed((("events",), EVENTS))).fingerprint == load(GOOD).fingerprint
 
 
 def test_the_smallest_file_has_the_documented_defaults(load):

@@ -1,0 +1,54 @@
+"""
+The disaster-recovery copy of a snapshot as soon as EventBridge tells that it has been created.
+
+Wiring only. The settings file names the queue under ``events``; ``docs/events.md`` says what to set up. The daily DAG
+stays: it makes up for whatever an event has not brought.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, Asset, AssetWatcher, XComArg
+
+from snapshot_dr_provider.operators.audit_key_policies import AuditKeyPoliciesOperator
+from snapshot_dr_provider.operators.list_event_routes import ListEventRoutesOperator
+from snapshot_dr_provider.operators.lock_down_kms_b import LockDownKmsBOperator
+from snapshot_dr_provider.operators.open_kms_b_window import OpenKmsBWindowOperator
+from snapshot_dr_provider.stage import RUN_OPTIONS
+from snapshot_dr_provider.task_groups.account import OPEN_WINDOW, RETRY, STAGES, account
+from snapshot_dr_provider.triggers.snapshot_events import SnapshotEventsTrigger
+
+created_snapshots = Asset(
+    name="created_ebs_snapshots",
+    uri="x-snapshot-dr://created-ebs-snapshots",
+    watchers=[AssetWatcher(name="event_queue", trigger=SnapshotEventsTrigger())],
+)
+
+with DAG(
+    dag_id="snapshot_dr_on_event",
+    description="Copies EBS snapshots under KMS-C into the DR account as soon as they are created.",
+    doc_md=__doc__,
+    schedule=[created_snapshots],
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    # While so many runs are at work further events wait, and the next run takes all of them.
+    max_active_runs=3,
+    max_active_tasks=64,
+    default_args=RETRY,
+    tags=["aws", "ebs", "disaster-recovery"],
+) as dag:
+    list_routes = ListEventRoutesOperator(task_id="list_routes")
+    # Around the group, never in it: there, clearing one account would open every window and close one.
+    open_window = OpenKmsBWindowOperator(task_id=OPEN_WINDOW, routes_from=list_routes.task_id)
+    accounts = account.partial(options=XComArg(list_routes, RUN_OPTIONS)).expand(route=list_routes.output)
+    lock_down = LockDownKmsBOperator(task_id="lock_down_kms_b", routes_from=list_routes.task_id).as_teardown(
+        setups=open_window
+    )
+    audit = AuditKeyPoliciesOperator(
+        task_id="audit",
+        routes_from=list_routes.task_id,
+        plan_task=STAGES[0],
+        stage_tasks=STAGES,
+        other_tasks=[open_window.task_id, lock_down.task_id],
+    )
+    list_routes >> open_window >> accounts >> lock_down >> audit

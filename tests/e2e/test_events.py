@@ -1,0 +1,136 @@
+"""A snapshot is created in an Org-A account, and nobody touches anything."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests import worlds
+from tests.e2e.real_deployment import deployed, world_now
+from tests.event_queues import DEAD, EVENTS, EventQueues, created
+
+if TYPE_CHECKING:
+    from snapshot_dr_provider.sandbox import Sandbox
+    from tests.e2e.real_deployment import RealDeployment
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+CHECKOUT = Path(__file__).parents[2]
+DAG_ID = "snapshot_dr_on_event"
+GONE = "snap-0000000000000dead"
+ACCOUNTS = [worlds.account_id(number) for number in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+def deployment(sandbox_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealDeployment]:
+    """Deploy the DAGs, paused."""
+    # An asset of a paused DAG has no watcher: it gets one when the file is read again after the DAG was unpaused.
+    soon = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10"}
+    with deployed(sandbox_server, tmp_path_factory.mktemp("airflow"), CHECKOUT / "dags", soon) as deployment:
+        yield deployment
+
+
+def listen(deployment: RealDeployment) -> None:
+    """Unpause the DAG, and wait until its queue is being read."""
+    deployment.airflow.wait_for_dag(DAG_ID)
+    before = receipts(deployment)
+    deployment.wait_until(lambda: receipts(deployment) > before, "read the queue")
+
+
+def receipts(deployment: RealDeployment) -> int:
+    """Count how often somebody has asked the queue for messages."""
+    number: int = deployment.control.calls()["by_action"].get("sqs:ReceiveMessage", 0)
+    return number
+
+
+def runs(deployment: RealDeployment) -> list[dict[str, Any]]:
+    """Read the runs of the DAG."""
+    found: list[dict[str, Any]] = deployment.airflow.api("GET", f"/dags/{DAG_ID}/dagRuns")["dag_runs"]
+    return found
+
+
+def are_copied(deployment: RealDeployment, ids: set[str]) -> bool:
+    """Tell whether all runs are over and these snapshots, and no others, have their copies."""
+    if any(run["state"] not in ("success", "failed") for run in runs(deployment)):
+        return False
+    copies = deployment.left("kms-c")
+    return {each["tags"]["SourceSnapshotId"] for each in copies if each["state"] == "completed"} == ids
+
+
+def expect_one_copy_each(deployment: RealDeployment, ids: set[str]) -> None:
+    """Expect one KMS-C copy of each, no KMS-B copy, and green runs alone."""
+    assert sorted(each["tags"]["SourceSnapshotId"] for each in deployment.left("kms-c")) == sorted(ids)
+    assert deployment.left("kms-b") == []
+    assert {run["state"] for run in runs(deployment)} == {"success"}
+
+
+def test_a_new_snapshot_is_copied_by_itself(
+    deployment: RealDeployment, sandbox_server: Sandbox, capsys: pytest.CaptureFixture
+) -> None:
+    """CreateSnapshot in an Org-A account is followed by its verified KMS-C copy, by one green run of it alone."""
+    deployment.start(world_now([], 3), events=dict(EVENTS))
+    queues = EventQueues(sandbox_server, ACCOUNTS)
+    listen(deployment)
+    began = time.monotonic()
+    snapshot_id = queues.create_snapshot(ACCOUNTS[0])
+    deployment.wait_until(lambda: deployment.copies("kms-b"), "start a copy", every=0.1)
+    started = time.monotonic() - began
+    deployment.wait_until(lambda: are_copied(deployment, {snapshot_id}), "copy the snapshot")
+    took = time.monotonic() - began
+    expect_one_copy_each(deployment, {snapshot_id})
+    (run,) = runs(deployment)
+    assert run["run_type"] == "asset_triggered"
+    deployment.wait_until(lambda: queues.counts() == (0, 0), "delete the message")
+    (event,) = sandbox_server.control.events(ACCOUNTS[0])[:1]
+    (copy,) = deployment.copies("kms-b")
+    told = datetime.fromisoformat(event["time"])
+    between = (datetime.fromisoformat(copy["start_time"]) - told).total_seconds()
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\nCreateSnapshot to start of hop 1: {started:.1f} s; event to start of hop 1: {between:.1f} s; "
+            f"CreateSnapshot to the end of the run with its audit: {took:.1f} s"
+        )
+
+
+def test_a_burst_becomes_few_runs(
+    deployment: RealDeployment, sandbox_server: Sandbox, capsys: pytest.CaptureFixture
+) -> None:
+    """News twice of many snapshots, news of one that is gone, and malformed messages: one copy each, in few runs."""
+    before = {run["dag_run_id"] for run in runs(deployment)}
+    deployment.start(world_now([], 3), events=dict(EVENTS))
+    queues = EventQueues(sandbox_server, ACCOUNTS)
+    listen(deployment)
+    ids = {queues.create_snapshot(account) for account in ACCOUNTS for _ in range(5)}
+    owners = {each["id"]: each["owner"] for each in deployment.control.snapshots()}
+    queues.send(
+        *(created(owners[each], each) for each in sorted(ids)),
+        created(ACCOUNTS[0], GONE),
+        "malformed",
+        json.dumps({"source": "aws.ec2"}),
+    )
+    deployment.wait_until(lambda: are_copied(deployment, ids), "copy the snapshots")
+    expect_one_copy_each(deployment, ids)
+    deployment.wait_until(lambda: queues.counts() == (0, 0), "delete the messages")
+    assert queues.counts(DEAD)[0] == 2
+    made = {run["dag_run_id"] for run in runs(deployment)} - before
+    assert 1 <= len(made) <= 10
+    with capsys.disabled():
+        print(f"\n{2 * len(ids)} events of {len(ids)} snapshots became {len(made)} runs")  # noqa: T201
+
+
+def test_news_outlives_its_triggerer(deployment: RealDeployment, sandbox_server: Sandbox) -> None:
+    """A triggerer that is killed has deleted nothing that was not stored: the next one starts the run."""
+    deployment.start(world_now([], 3), events=dict(EVENTS))
+    queues = EventQueues(sandbox_server, ACCOUNTS)
+    listen(deployment)
+    deployment.airflow.processes["triggerer-1"].kill()
+    snapshot_id = queues.create_snapshot(ACCOUNTS[1])
+    deployment.airflow.start("triggerer-1")
+    deployment.wait_until(lambda: are_copied(deployment, {snapshot_id}), "copy the snapshot")
+    expect_one_copy_each(deployment, {snapshot_id})
