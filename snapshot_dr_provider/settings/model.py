@@ -31,8 +31,9 @@ _OF_THE_AUDIT: Final = (
     "audit_report_path",
     "audit_share_checks",
     "kms_b_max_age_days",
+    "rpo_hours",
 )
-"""Settings that only the audit reads, when it runs: they may be mended for it in the middle of a run."""
+"""Settings that only the audit goes by, when it runs: they may be mended for it in the middle of a run."""
 
 
 def _not_empty(value: Several) -> Several:
@@ -213,6 +214,8 @@ class Settings(Section):
     :param kms_b_window: whether each run opens KMS-B and locks it again.
     :param kms_b_window_hours: how long it is open at most; in its last five minutes hop 1 starts nothing.
     :param kms_b_max_age_days: how old a KMS-B copy becomes before the audit names it.
+    :param rpo_hours: how old the data of a volume's newest DR copy may become (its recovery point objective), counted
+        from the start of the source snapshot; ``None``: nobody judges it.
     :param audit_fail_on: the severity from which a broken rule makes the audit fail.
     :param audit_fail_on_undecided: whether a rule that could not be decided does so too.
     :param audit_share_checks: of how many KMS-C copies of a Region an audit asks with whom they are shared; the newest.
@@ -234,6 +237,7 @@ class Settings(Section):
     kms_b_window: WindowMode = "unmanaged"
     kms_b_window_hours: Number = Field(default=6.0, ge=0.1, le=168)
     kms_b_max_age_days: Number = Field(default=2.0, gt=0, le=3650)
+    rpo_hours: Annotated[Number, Field(gt=0, le=87600)] | None = None
     audit_fail_on: Literal["low", "medium", "high", "critical"] = "high"
     audit_fail_on_undecided: StrictBool = True
     audit_share_checks: StrictInt = Field(default=1000, ge=0, le=1_000_000)
