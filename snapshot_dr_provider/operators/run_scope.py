@@ -101,6 +101,7 @@ def options_of(period: Period, params: RunParams, settings: Settings, routes: Se
             for region, each in destinations
             if each.completion_duration_minutes is not None
         ),
+        coverage=settings.rpo_hours is not None,
         organization_id=settings.organization_id,
         copy_role_name=_common_role(routes),
         kms_b_window=settings.kms_b_window,
