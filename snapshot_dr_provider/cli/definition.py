@@ -26,7 +26,7 @@ def get_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="snapshot-dr",
             help="Disaster-recovery copies of EBS snapshots",
-            subcommands=(_SANDBOX, _DEMO, _POLICY, _COVERAGE),
+            subcommands=(_SANDBOX, _DEMO, _POLICY, _COVERAGE, _PLAN),
         ),
     ]
 
@@ -42,6 +42,18 @@ def _from_sandbox_extra(import_path: str) -> Callable[[argparse.Namespace], None
         load(args)
 
     return command
+
+
+def _minutes(text: str) -> float:
+    """Read a duration in minutes, more than zero."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes < math.inf:
+        message = f"{text!r} is not a number of minutes"
+        raise argparse.ArgumentTypeError(message)
+    return minutes
 
 
 def _seconds(text: str) -> float:
@@ -226,6 +238,31 @@ _COVERAGE = ActionCommand(
     ),
     func=lazy_load_command("snapshot_dr_provider.cli.coverage.command.show_coverage"),
     args=(_SETTINGS, _ACCOUNT, _JSON, ARG_VERBOSE),
+)
+
+_PLAN = ActionCommand(
+    name="plan",
+    help="Say what a run would copy, adopt and delete, without doing it",
+    description=(
+        "Decides as the DAG does what a run wants that is triggered now, and says what it would do, how many GiB that "
+        "is at most and how long it may take. Changes nothing. Ends with 0, with 1 if something would fail by what is "
+        "there now, with 2 if something could not be read."
+    ),
+    func=lazy_load_command("snapshot_dr_provider.cli.plan.command.show_plan"),
+    args=(
+        _SETTINGS,
+        Arg(("--day",), help="The snapshots of this day (UTC) alone, such as 2026-03-01", metavar="D"),
+        _ACCOUNT,
+        Arg(
+            ("--copy-minutes",),
+            help="How long a copy is taken to last, where copies are not time-based (default: 15)",
+            metavar="M",
+            type=_minutes,
+            default=15.0,
+        ),
+        _JSON,
+        ARG_VERBOSE,
+    ),
 )
 
 _POLICY = GroupCommand(

@@ -57,8 +57,9 @@ class ListRoutesOperator(BaseOperator):
         try:
             settings = load_settings(self.settings_path or configured_settings_path())
             params = read_params(context["params"])
+            period = self._period(context, params, settings)
             routes = list_routes(settings, params.accounts)
-            options = options_of(self._period(context, params, settings), params, settings, routes)
+            options = options_of(period, params, settings, routes)
             _refuse_more_than(conf.getint("core", "max_map_length", fallback=1024), len(routes))
         except SnapshotDrError as error:
             fail_for(error)

@@ -25,15 +25,16 @@ from snapshot_dr_provider.settings import names
 
 Several = TypeVar("Several", bound=Sized)
 
-_OF_THE_AUDIT: Final = (
+_NOT_OF_COPIES: Final = (
     "audit_fail_on",
     "audit_fail_on_undecided",
     "audit_report_path",
     "audit_share_checks",
     "kms_b_max_age_days",
+    "prices",
     "rpo_hours",
 )
-"""Settings that only the audit goes by, when it runs: they may be mended for it in the middle of a run."""
+"""Settings that no copy goes by: they may be mended in the middle of a run."""
 
 
 def _not_empty(value: Several) -> Several:
@@ -62,6 +63,7 @@ CompletionDuration = Annotated[StrictInt, AfterValidator(names.require_completio
 Slots = Annotated[StrictInt, Field(ge=1, le=1000)]
 Text = Annotated[StrictStr, Field(min_length=1)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Price = Annotated[Number, Field(ge=0)]
 Regions = Annotated[tuple[Region, ...], BeforeValidator(_list_of), AfterValidator(_not_empty)]
 Patterns = Annotated[tuple[StrictStr, ...], BeforeValidator(_list_of), AfterValidator(_not_empty)]
 TagPatterns = Mapping[Text, Patterns]
@@ -200,6 +202,21 @@ class Tuning(Section):
     lock_down_wait_seconds: Number = Field(default=900.0, ge=0, le=86400)
 
 
+class PriceTable(Section):
+    """
+    What AWS charges, for ``airflow snapshot-dr plan`` alone. No defaults: prices differ by Region and contract.
+
+    :param transfer_per_gib: for a GiB that hop 1 moves to another Region.
+    :param time_based_per_gib: for a GiB of a time-based copy; each hop pays it.
+    :param storage_per_gib_month: for a GiB of snapshots and month.
+    """
+
+    currency: Text
+    transfer_per_gib: Price | None = None
+    time_based_per_gib: Price | None = None
+    storage_per_gib_month: Price | None = None
+
+
 class Settings(Section):
     """
     The settings of one DAG: one organization, one DR account.
@@ -222,6 +239,7 @@ class Settings(Section):
     :param audit_report_path: where reports are written, as Airflow's ObjectStoragePath takes it.
     :param kms_b_restore_role_arns: roles of the organization that may restore volumes from KMS-B copies; each can copy
         under KMS-B outside of the window, too (aws 2.2).
+    :param prices: what plans are charged by; no run goes by it.
     """
 
     organization_id: OrganizationId
@@ -244,6 +262,7 @@ class Settings(Section):
     audit_report_path: Text | None = None
     kms_b_restore_role_arns: tuple[RoleArn, ...] = ()
     tuning: Tuning = Tuning()
+    prices: PriceTable | None = None
 
     @property
     def static_accounts(self) -> tuple[Account, ...]:
@@ -263,8 +282,8 @@ class Settings(Section):
 
     @property
     def fingerprint(self) -> str:
-        """Tell two files apart under which runs would copy differently; what the audit alone goes by is left out."""
-        text = self.model_dump_json(exclude=set(_OF_THE_AUDIT))
+        """Tell two files apart under which runs would copy differently; what no copy goes by is left out."""
+        text = self.model_dump_json(exclude=set(_NOT_OF_COPIES))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _route(self, account: Account, source_region: str, destination_region: str) -> Route:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 # As the commands of other providers do: Airflow writes its logs to stdout, where the answer is.
 from airflow.utils.cli import suppress_logs_and_warning
 
+from snapshot_dr_provider.cli.accounts import ask_each
 from snapshot_dr_provider.cli.coverage.reading import CoverageReader
 from snapshot_dr_provider.cli.coverage.show import show
 from snapshot_dr_provider.cli.policy.terminal import terminal
@@ -64,7 +65,7 @@ def read_coverage(settings: Settings, account_ids: Sequence[str] = ()) -> Covera
     )
     rpo = None if settings.rpo_hours is None else timedelta(hours=settings.rpo_hours)
     routes = list_routes(settings, account_ids, asked_by="--account")
-    return CoverageReport(now, rpo, tuple(CoverageReader(selection, rpo, now).read(routes)))
+    return CoverageReport(now, rpo, tuple(ask_each(routes, CoverageReader(selection, rpo, now).read)))
 
 
 def _refuse(reason: str) -> NoReturn:
