@@ -23,6 +23,9 @@ SETTINGS_FINGERPRINT: Final = "settings_fingerprint"
 NOT_READY: Final = "not_ready"
 """Why a new account cannot be entered yet, where that is excused; it then leaves no records."""
 
+STOCK: Final = "stock"
+"""What a plan tells the audit of the volumes of its account, where that judges them: one row a volume."""
+
 KMS_B_COPIES: Final = "kms_b_copies"
 """What the last stage of an account tells the audit of the KMS-B copies that are left, which only Org-A can see."""
 

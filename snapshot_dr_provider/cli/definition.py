@@ -10,7 +10,7 @@ import math
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command, positive_int
+from airflow.cli.cli_config import ARG_VERBOSE, ActionCommand, Arg, GroupCommand, lazy_load_command, positive_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ def get_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="snapshot-dr",
             help="Disaster-recovery copies of EBS snapshots",
-            subcommands=(_SANDBOX, _DEMO, _POLICY),
+            subcommands=(_SANDBOX, _DEMO, _POLICY, _COVERAGE, _PLAN),
         ),
     ]
 
@@ -42,6 +42,18 @@ def _from_sandbox_extra(import_path: str) -> Callable[[argparse.Namespace], None
         load(args)
 
     return command
+
+
+def _minutes(text: str) -> float:
+    """Read a duration in minutes, more than zero."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes < math.inf:
+        message = f"{text!r} is not a number of minutes"
+        raise argparse.ArgumentTypeError(message)
+    return minutes
 
 
 def _seconds(text: str) -> float:
@@ -117,6 +129,18 @@ _DEMO = ActionCommand(
     ),
 )
 
+_SETTINGS = Arg(
+    ("--settings",), help="Settings file instead of the one that Airflow's configuration names", metavar="FILE"
+)
+
+_ACCOUNT = Arg(
+    ("--account",),
+    help="Id of a source account; may be repeated. All accounts by default",
+    metavar="N",
+    action="append",
+    type=_name_of("account_id"),
+)
+
 _SHOW = ActionCommand(
     name="show",
     help="Print a policy as the settings file needs it",
@@ -136,9 +160,7 @@ _SHOW = ActionCommand(
                 "organization-role",
             ),
         ),
-        Arg(
-            ("--settings",), help="Settings file instead of the one that Airflow's configuration names", metavar="FILE"
-        ),
+        _SETTINGS,
         Arg(("--region",), help="Destination Region; roles are for all of them by default", type=_name_of("region")),
         Arg(("--wide",), help="kms-b with kms:* for the organization, more than a copy needs", action="store_true"),
         Arg(("--pin",), help="Pin kms-b to source_connection.role_name of the settings", action="store_true"),
@@ -201,6 +223,45 @@ _AUDIT = ActionCommand(
             choices=("low", "medium", "high", "critical"),
             default="high",
         ),
+    ),
+)
+
+_JSON = Arg(("--json",), help="Write JSON for machines", action="store_true")
+
+_COVERAGE = ActionCommand(
+    name="coverage",
+    help="Say how old the newest DR copy of each volume is, and what is missing",
+    description=(
+        "Reads the source accounts and the DR account, changes nothing, and lists the newest verified DR copy of each "
+        "volume with the age of its data. Ends with 0 if all is within rpo_hours of the settings and nothing is "
+        "missing, 1 if there is a gap, 2 if something could not be read."
+    ),
+    func=lazy_load_command("snapshot_dr_provider.cli.coverage.command.show_coverage"),
+    args=(_SETTINGS, _ACCOUNT, _JSON, ARG_VERBOSE),
+)
+
+_PLAN = ActionCommand(
+    name="plan",
+    help="Say what a run would copy, adopt and delete, without doing it",
+    description=(
+        "Decides as the DAG does what a run wants that is triggered now, and says what it would do, how many GiB that "
+        "is at most and how long it may take. Changes nothing. Ends with 0, with 1 if something would fail by what is "
+        "there now, with 2 if something could not be read."
+    ),
+    func=lazy_load_command("snapshot_dr_provider.cli.plan.command.show_plan"),
+    args=(
+        _SETTINGS,
+        Arg(("--day",), help="The snapshots of this day (UTC) alone, such as 2026-03-01", metavar="D"),
+        _ACCOUNT,
+        Arg(
+            ("--copy-minutes",),
+            help="How long a copy is taken to last, where copies are not time-based (default: 15)",
+            metavar="M",
+            type=_minutes,
+            default=15.0,
+        ),
+        _JSON,
+        ARG_VERBOSE,
     ),
 )
 

@@ -202,12 +202,24 @@ def _reason_against(source: Snapshot, selection: Selection, origin: Origin, *, h
 
 def _unfit(source: Snapshot, selection: Selection, origin: Origin) -> str:
     """Say why a source cannot be copied or must not be, whatever its age."""
-    if lineage_of(source, owner_id=origin.account_id) is not None:
-        return "our own copy"
-    if source.volume_id == PLACEHOLDER_VOLUME_ID and is_described_as_ours(source.description):
-        return "a copy of ours whose tags have been changed; see to it by hand"
-    if source.state not in ("pending", "completed"):
+    if reason := why_no_source(source, origin):
+        return reason
+    if not source.is_live:
         return f"in state {source.state}"
+    return why_excluded(source, selection)
+
+
+def why_no_source(snapshot: Snapshot, origin: Origin) -> str:
+    """Say why a snapshot of the account is nothing that it has of its own; empty when it is."""
+    if lineage_of(snapshot, owner_id=origin.account_id) is not None:
+        return "our own copy"
+    if snapshot.volume_id == PLACEHOLDER_VOLUME_ID and is_described_as_ours(snapshot.description):
+        return "a copy of ours whose tags have been changed; see to it by hand"
+    return ""
+
+
+def why_excluded(source: Snapshot, selection: Selection) -> str:
+    """Say why nobody wants a source copied, whatever its age and its state; empty when somebody does."""
     if source.is_archived:
         return "archived; restore it to the standard tier to have it copied"
     if not (source.encrypted or _may_still_turn_out_encrypted(source) or selection.include_unencrypted):

@@ -42,6 +42,7 @@ class RunOptions:
     :param completion_duration_by_region: minutes that time-based copies may take, as pairs with a destination Region;
         copies to all others are standard ones (aws 5.10).
     :param priority_tag: key of the source's tag that says who is copied first; ``None``: the oldest.
+    :param coverage: whether the audit judges volumes by ``rpo_hours``, so that each plan leaves what its account has.
     :param organization_id: of the source accounts, to which KMS-B is opened.
     :param copy_role_name: role, with its path, by which all accounts are entered; ``None`` when it is not the same.
     :param key_admin_conn_id: Airflow connection that may write the policy of KMS-B; empty where nothing writes it.
@@ -70,6 +71,7 @@ class RunOptions:
     source_copy_slots_by_region: tuple[tuple[str, int], ...] = ()
     completion_duration_by_region: tuple[tuple[str, int], ...] = ()
     priority_tag: str | None = None
+    coverage: bool = False
     organization_id: str = ""
     copy_role_name: str | None = None
     kms_b_window: WindowMode = "unmanaged"

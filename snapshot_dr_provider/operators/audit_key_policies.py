@@ -32,6 +32,7 @@ from snapshot_dr_provider.domain.run_options import SCHEDULED
 from snapshot_dr_provider.exceptions import ConfigurationError, ReportError, SettingsError, SnapshotDrError
 from snapshot_dr_provider.hooks.report_files import write_report
 from snapshot_dr_provider.operators.dr_facts import DrRegion
+from snapshot_dr_provider.operators.run_coverage import RunCoverage, coverage_does_not_apply
 from snapshot_dr_provider.operators.run_outcome import RunOutcome, RunTasks
 from snapshot_dr_provider.settings import Settings, configured_settings_path, load_settings
 from snapshot_dr_provider.settings.names import partition_of
@@ -47,8 +48,9 @@ class AuditKeyPoliciesOperator(BaseOperator):
 
     Keys and copies are read with the credentials of the DR account. As the end of a run it also requires, whatever the
     tasks say of themselves, that each of them has succeeded and that each wanted snapshot has a KMS-C copy that is
-    verified now; the KMS-B copies that are left are known from what the last stage of each account has reported. The
-    state of a run is decided by its leaves alone, so that this task has to be the only one (airflow 2, 3).
+    verified now; the KMS-B copies that are left are known from what the last stage of each account has reported, and
+    the volumes that ``rpo_hours`` is about from what each plan has left. The state of a run is decided by its leaves
+    alone, so that this task has to be the only one (airflow 2, 3).
 
     Alone in a DAG, without ``routes_from``, it audits keys and copies, and the rules on runs do not apply.
 
@@ -116,7 +118,9 @@ class AuditKeyPoliciesOperator(BaseOperator):
             found, routes = self._judge_run(outcome, settings, now)
             findings += found
             findings += self._judge_duration(context, routes, now) if routes else []
-            findings += self._judge_dr_account(outcome, settings, now) if settings else []
+            if settings:
+                coverage, said = _coverage(outcome, settings, now)
+                findings += [*said, *self._judge_dr_account(outcome, coverage, settings, now)]
         except SnapshotDrError as error:
             fail_for(error)
         dry_run = outcome is not None and outcome.dry_run
@@ -164,7 +168,9 @@ class AuditKeyPoliciesOperator(BaseOperator):
             return []
         return [judge_duration(run.run_id, now - run.start_date, end - start, sum(route.wanted for route in routes))]
 
-    def _judge_dr_account(self, outcome: RunOutcome | None, settings: Settings, now: datetime) -> list[Finding]:
+    def _judge_dr_account(
+        self, outcome: RunOutcome | None, coverage: RunCoverage | None, settings: Settings, now: datetime
+    ) -> list[Finding]:
         """Judge keys and copies of each destination Region."""
         checks = settings.audit_share_checks if self.share_checks is None else self.share_checks
         expectations = KeyExpectations(window_managed=settings.kms_b_window == "per_run")
@@ -176,7 +182,9 @@ class AuditKeyPoliciesOperator(BaseOperator):
             around = _surroundings(settings, region, frozenset(members), now)
             for facts in place.read_keys():
                 findings += judge_key(facts, around, expectations)
-            findings += judge_dr_region(place.read_copies())
+            copies = place.read_copies()
+            findings += judge_dr_region(copies)
+            findings += coverage.judge_region(copies) if coverage else []
         return findings
 
     def _empty_report(self, context: Context, settings: Settings | None, now: datetime) -> AuditReport:
@@ -219,6 +227,22 @@ class AuditKeyPoliciesOperator(BaseOperator):
         stem = file_stem(report.dag_id, report.run_id)
         text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
         return write_report(folder, {f"{stem}.json": f"{text}\n", f"{stem}.html": render_page(report)})
+
+
+def _coverage(
+    outcome: RunOutcome | None, settings: Settings, now: datetime
+) -> tuple[RunCoverage | None, Sequence[Finding]]:
+    """Begin to judge volumes by their RPO, or say why that is not done."""
+    if outcome is None:
+        return None, ()
+    if settings.rpo_hours is None:
+        return None, coverage_does_not_apply("rpo_hours is not set")
+    if outcome.dry_run:
+        return None, coverage_does_not_apply("a dry run: nothing was to be copied")
+    if outcome.routes and not outcome.options.get("coverage"):
+        return None, coverage_does_not_apply("rpo_hours was not set when the run began; the next run is judged by it")
+    coverage = RunCoverage(outcome, timedelta(hours=settings.rpo_hours), now)
+    return coverage, coverage.judge_accounts()
 
 
 def _surroundings(settings: Settings, region: str, members: frozenset[str], now: datetime) -> Surroundings:

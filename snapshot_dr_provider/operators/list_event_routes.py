@@ -11,6 +11,7 @@ from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.run_options import RunParams
 from snapshot_dr_provider.exceptions import ConfigurationError, MalformedEventError
 from snapshot_dr_provider.operators.run_routes import RunRoutesOperator
+from snapshot_dr_provider.operators.run_scope import source_accounts
 from snapshot_dr_provider.settings import Settings
 from snapshot_dr_provider.stage import MAX_NAMED
 from snapshot_dr_provider.triggers.snapshot_events import SNAPSHOTS
@@ -34,7 +35,7 @@ class ListEventRoutesOperator(RunRoutesOperator):
 
     def _asked_for(self, context: Context, settings: Settings) -> tuple[tuple[Route, ...], RunParams]:
         asked = merged(_batches_of(context["triggering_asset_events"]))
-        accounts = {account.account_id: account for account in self.accounts_of(settings)}
+        accounts = {account.account_id: account for account in source_accounts(settings)}
         known = [each for each in asked if each.account_id in accounts and each.region in settings.source_regions]
         for each in asked:
             if each not in known:

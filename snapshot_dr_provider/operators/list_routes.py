@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from snapshot_dr_provider._compat import Context
-from snapshot_dr_provider.domain.accounts import Account
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.run_options import RunParams, read_params
-from snapshot_dr_provider.exceptions import ConfigurationError
 from snapshot_dr_provider.operators.run_routes import RunRoutesOperator
+from snapshot_dr_provider.operators.run_scope import list_routes
 from snapshot_dr_provider.settings import Settings
 
 
@@ -28,17 +27,4 @@ class ListRoutesOperator(RunRoutesOperator):
 
     def _asked_for(self, context: Context, settings: Settings) -> tuple[tuple[Route, ...], RunParams]:
         params = read_params(context["params"])
-        return settings.routes(_asked_for(self.accounts_of(settings), params.accounts)), params
-
-
-def _asked_for(accounts: tuple[Account, ...], account_ids: tuple[str, ...]) -> tuple[Account, ...]:
-    """Keep the accounts that the run's params name; all when they name none."""
-    unknown = sorted(set(account_ids) - {account.account_id for account in accounts})
-    if unknown:
-        msg = (
-            f"The param accounts names {', '.join(unknown)}, which is not among the source accounts: "
-            f"{', '.join(str(account) for account in accounts)}. Correct it, or add the account to the settings; "
-            "accounts that are excluded or not active are not listed."
-        )
-        raise ConfigurationError(msg)
-    return tuple(account for account in accounts if not account_ids or account.account_id in account_ids)
+        return list_routes(settings, params.accounts), params

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from snapshot_dr_provider._compat import AwsBaseOperator, Context, aws_template_fields
-from snapshot_dr_provider.domain.coverage import Expectation
-from snapshot_dr_provider.domain.lineage import STAGE, Stage
-from snapshot_dr_provider.domain.planning import CopyPlan, Origin, candidates, plan_copies
+from snapshot_dr_provider.domain.lineage import Stage
+from snapshot_dr_provider.domain.planning import CopyPlan
 from snapshot_dr_provider.domain.records import write_records
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.run_options import RunOptions
+from snapshot_dr_provider.domain.volume_coverage import take_stock, write_stock
 from snapshot_dr_provider.exceptions import RoleRefusedError, SnapshotDrError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.links.snapshots import SnapshotCopiesLink
-from snapshot_dr_provider.stage import NOT_READY, RECORDS, ROUTE_FIELDS, RouteStage, fail_for
+from snapshot_dr_provider.operators.account_view import look_at
+from snapshot_dr_provider.stage import NOT_READY, RECORDS, ROUTE_FIELDS, STOCK, RouteStage, fail_for
 from snapshot_dr_provider.triggers.clock import current_clock
-from snapshot_dr_provider.triggers.orders import accepted_keys
 
 NOT_WANTED: Final = "not_wanted"
 
@@ -30,7 +30,8 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
 
     Leaves the wanted ones as XCom ``records``, the number of the others by reason as XCom ``not_wanted``, and the
     reason for each single one in the task log, at DEBUG. Warns there of sources that are, or may be, gone without a
-    KMS-C copy. Changes nothing.
+    KMS-C copy. Where the audit judges volumes by ``rpo_hours``, it also leaves what the account has of each, as XCom
+    ``stock``. Changes nothing.
 
     Of an account that has joined the organization lately and lacks the role to enter it, it leaves XCom ``not_ready``
     and no records, and succeeds: the stages behind it skip, and the audit names the account.
@@ -60,32 +61,18 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
                 self.log.warning("%s: %s", route.label, not_ready)
                 context["ti"].xcom_push(key=NOT_READY, value=not_ready)
                 return
-            plan = self._plan(hooks, options)
+            seen = look_at(hooks, options)
+            plan = seen.plan(options)
         except SnapshotDrError as error:
             fail_for(error)
         self._report(context, route, plan)
         if options.dry_run:
             self.log.info("dry run: no records are left, so that nothing is copied")
             return
+        if options.coverage:
+            stock = take_stock(seen.sources, options.selection, seen.origin)
+            context["ti"].xcom_push(key=STOCK, value=write_stock(stock))
         context["ti"].xcom_push(key=RECORDS, value=write_records(plan.wanted))
-
-    def _plan(self, hooks: RouteHooks, options: RunOptions) -> CopyPlan:
-        route = hooks.route
-        origin = Origin(
-            route.account_id,
-            route.source_region,
-            Expectation(Stage.KMS_C, route.dr_account_id, accepted_keys(Stage.KMS_C, route)),
-        )
-        sources = hooks.sources().own_snapshots()
-        if route.source_region == route.destination_region:
-            kms_b_copies = [copy for copy in sources if copy.tags.get(STAGE) == Stage.KMS_B]
-        else:
-            kms_b_copies = hooks.kms_b().copies_from(route.account_id, Stage.KMS_B)
-        known = candidates(sources, kms_b_copies, options.selection, origin)
-        kms_c_copies = hooks.kms_c().copies_of(known, Stage.KMS_C)
-        return plan_copies(
-            sources, kms_b_copies, kms_c_copies, options.selection, origin, retention=options.kms_b_retention
-        )
 
     def _report(self, context: Context, route: Route, plan: CopyPlan) -> None:
         for snapshot_id, reason in plan.not_wanted.items():

@@ -66,6 +66,8 @@ class RunOutcome:
     excuse that, nothing but its plan is required.
 
     :param task: the running task instance, which tells states and XComs of the others.
+
+    ``sizes`` are those of the wanted sources, once :meth:`judge` has read them.
     """
 
     task: Any
@@ -73,6 +75,7 @@ class RunOutcome:
     routes: tuple[Route, ...] = field(init=False)
     options: Mapping[str, Any] = field(init=False)
     not_ready: Mapping[int, str] = field(init=False)
+    sizes: dict[str, SourceSize] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         listed = self.task.xcom_pull(task_ids=self.names.routes, default=None) or ()
@@ -103,7 +106,7 @@ class RunOutcome:
         if self.dry_run:
             why = "a dry run: nothing was to be copied"
             return [*findings, COPIED.finding(Verdict.NOT_APPLICABLE, "this run", why)], ()
-        rows = [self._judge_route(index, route) for index, route in self._entered()]
+        rows = [self._judge_route(index, route) for index, route in self.entered()]
         for row in rows:
             findings += row.findings
         findings += self._judge_claims(rows)
@@ -114,7 +117,7 @@ class RunOutcome:
         left: dict[Route, tuple[KmsBCopy, ...]] = {}
         findings: list[Finding] = []
         stage = self.names.stages[-1]
-        for index, route in self._entered():
+        for index, route in self.entered():
             told = self.task.xcom_pull(task_ids=stage, key=KMS_B_COPIES, map_indexes=index, default=None)
             if told is None:
                 why = f"{stage} has left no report, so that nothing is known of the KMS-B copies in that account"
@@ -141,7 +144,7 @@ class RunOutcome:
         )
         return UNCHANGED.finding(Verdict.FAIL, "settings file", why, remedy)
 
-    def _entered(self) -> list[tuple[int, Route]]:
+    def entered(self) -> list[tuple[int, Route]]:
         """List the routes by their place, without those whose account cannot be entered yet."""
         return [(index, route) for index, route in enumerate(self.routes) if index not in self.not_ready]
 
@@ -191,6 +194,7 @@ class RunOutcome:
             why = "it left no plan, so that it is unknown what was wanted"
             return RouteOutcome(route, findings=[COPIED.finding(Verdict.FAIL, route.label, why, CLEAR)])
         wanted = read_records(left)
+        self.sizes |= wanted
         try:
             copies = RouteHooks(route).kms_c().copies_of(wanted, Stage.KMS_C) if wanted else []
         except SnapshotDrError as error:

@@ -25,14 +25,18 @@ from snapshot_dr_provider.settings import names
 
 Several = TypeVar("Several", bound=Sized)
 
-_OF_THE_AUDIT: Final = (
+_NOT_OF_COPIES: Final = (
     "audit_fail_on",
     "audit_fail_on_undecided",
     "audit_report_path",
     "audit_share_checks",
+    # Which news starts a run makes no difference to what it does.
+    "events",
     "kms_b_max_age_days",
+    "prices",
+    "rpo_hours",
 )
-"""Settings that only the audit reads, when it runs: they may be mended for it in the middle of a run."""
+"""Settings that no copy goes by: they may be mended in the middle of a run."""
 
 
 def _not_empty(value: Several) -> Several:
@@ -62,6 +66,7 @@ CompletionDuration = Annotated[StrictInt, AfterValidator(names.require_completio
 Slots = Annotated[StrictInt, Field(ge=1, le=1000)]
 Text = Annotated[StrictStr, Field(min_length=1)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Price = Annotated[Number, Field(ge=0)]
 Regions = Annotated[tuple[Region, ...], BeforeValidator(_list_of), AfterValidator(_not_empty)]
 Patterns = Annotated[tuple[StrictStr, ...], BeforeValidator(_list_of), AfterValidator(_not_empty)]
 TagPatterns = Mapping[Text, Patterns]
@@ -216,6 +221,21 @@ class Tuning(Section):
     lock_down_wait_seconds: Number = Field(default=900.0, ge=0, le=86400)
 
 
+class PriceTable(Section):
+    """
+    What AWS charges, for ``airflow snapshot-dr plan`` alone. No defaults: prices differ by Region and contract.
+
+    :param transfer_per_gib: for a GiB that hop 1 moves to another Region.
+    :param time_based_per_gib: for a GiB of a time-based copy; each hop pays it.
+    :param storage_per_gib_month: for a GiB of snapshots and month.
+    """
+
+    currency: Text
+    transfer_per_gib: Price | None = None
+    time_based_per_gib: Price | None = None
+    storage_per_gib_month: Price | None = None
+
+
 class Settings(Section):
     """
     The settings of one DAG: one organization, one DR account.
@@ -230,6 +250,8 @@ class Settings(Section):
     :param kms_b_window: whether each run opens KMS-B and locks it again.
     :param kms_b_window_hours: how long it is open at most; in its last five minutes hop 1 starts nothing.
     :param kms_b_max_age_days: how old a KMS-B copy becomes before the audit names it.
+    :param rpo_hours: how old the data of a volume's newest DR copy may become (its recovery point objective), counted
+        from the start of the source snapshot; ``None``: nobody judges it.
     :param audit_fail_on: the severity from which a broken rule makes the audit fail.
     :param audit_fail_on_undecided: whether a rule that could not be decided does so too.
     :param audit_share_checks: of how many KMS-C copies of a Region an audit asks with whom they are shared; the newest.
@@ -237,6 +259,7 @@ class Settings(Section):
     :param events: where the news of new snapshots comes from; ``None`` where nothing listens to it.
     :param kms_b_restore_role_arns: roles of the organization that may restore volumes from KMS-B copies; each can copy
         under KMS-B outside of the window, too (aws 2.2).
+    :param prices: what plans are charged by; no run goes by it.
     """
 
     organization_id: OrganizationId
@@ -252,6 +275,7 @@ class Settings(Section):
     kms_b_window: WindowMode = "unmanaged"
     kms_b_window_hours: Number = Field(default=6.0, ge=0.1, le=168)
     kms_b_max_age_days: Number = Field(default=2.0, gt=0, le=3650)
+    rpo_hours: Annotated[Number, Field(gt=0, le=87600)] | None = None
     audit_fail_on: Literal["low", "medium", "high", "critical"] = "high"
     audit_fail_on_undecided: StrictBool = True
     audit_share_checks: StrictInt = Field(default=1000, ge=0, le=1_000_000)
@@ -259,6 +283,7 @@ class Settings(Section):
     kms_b_restore_role_arns: tuple[RoleArn, ...] = ()
     events: Events | None = None
     tuning: Tuning = Tuning()
+    prices: PriceTable | None = None
 
     @property
     def static_accounts(self) -> tuple[Account, ...]:
@@ -278,9 +303,8 @@ class Settings(Section):
 
     @property
     def fingerprint(self) -> str:
-        """Tell two files apart under which runs would copy differently; what the audit alone goes by is left out."""
-        # Which news starts a run makes no difference to what it does.
-        text = self.model_dump_json(exclude={*_OF_THE_AUDIT, "events"})
+        """Tell two files apart under which runs would copy differently; what no copy goes by is left out."""
+        text = self.model_dump_json(exclude=set(_NOT_OF_COPIES))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _route(self, account: Account, source_region: str, destination_region: str) -> Route:

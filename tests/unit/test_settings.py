@@ -225,6 +225,37 @@ def test_where_news_comes_from_makes_no_difference_to_copies(load):
     assert load(changed((("events",), EVENTS))).fingerprint == load(GOOD).fingerprint
 
 
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        (0, "more than 0 is needed"),
+        (-1, "more than 0 is needed"),
+        (87601, "at most 87600 is allowed"),
+        ("24", "write a number, without quotes"),
+        (float("inf"), "write a finite number"),
+    ],
+)
+def test_an_rpo_that_nobody_can_keep_is_refused(refusal, value, answer):
+    """A recovery point objective is a number of hours above zero, ten years at most."""
+    assert answer in refusal(changed((("rpo_hours",), value)))
+
+
+def test_an_rpo_is_judged_only_where_it_is_set(load):
+    """Without the setting there is none; whole and broken numbers of hours are taken."""
+    assert load(GOOD).rpo_hours is None
+    assert [load(changed((("rpo_hours",), value))).rpo_hours for value in (24, 0.5)] == [24, 0.5]
+
+
+def test_prices_are_taken_as_they_are_written_and_never_invented(load, refusal):
+    """Without a table there is none; one needs its currency, and a price that nobody wrote down stays unknown."""
+    assert load(GOOD).prices is None
+    prices = load(changed((("prices",), {"currency": "EUR", "transfer_per_gib": 0.02}))).prices
+    assert (prices.currency, prices.transfer_per_gib, prices.storage_per_gib_month) == ("EUR", 0.02, None)
+    assert "prices.currency: is missing" in refusal(changed((("prices",), {"transfer_per_gib": 0.02})))
+    for wrong, answer in ((-0.1, "at least 0 is needed"), ("0.02", "write a number, without quotes")):
+        assert answer in refusal(changed((("prices",), {"currency": "EUR", "transfer_per_gib": wrong})))
+
+
 def test_the_smallest_file_has_the_documented_defaults(load):
     """Lookback 3 days, source timeout 12 h, every snapshot, no KMS-B copy kept, 20 slots, standard copies."""
     settings = load(GOOD)
@@ -752,7 +783,15 @@ def setting_names(kind):
 @pytest.mark.parametrize(
     ("changes", "is_the_same"),
     [
-        ([(("audit_fail_on",), "low"), (("kms_b_max_age_days",), 9)], True),
+        (
+            [
+                (("audit_fail_on",), "low"),
+                (("kms_b_max_age_days",), 9),
+                (("rpo_hours",), 9),
+                (("prices",), {"currency": "EUR"}),
+            ],
+            True,
+        ),
         ([(("lookback_days",), 3)], True),
         ([(("lookback_days",), 4)], False),
         ([(("accounts", "static", 0, "name"), "payments")], False),
