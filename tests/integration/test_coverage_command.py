@@ -227,6 +227,29 @@ def test_settings_that_cannot_be_read_end_with_2(command: Command) -> None:
     assert "more than 0 is needed" in err
 
 
+def test_connections_of_the_metadata_database_are_found(
+    command: Command, airflow_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that lie in Airflow's own database, as most do, are read there, and the process is as before."""
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
+    command.prepare(COVERED)
+    ids = {
+        name: name.removeprefix("AIRFLOW_CONN_").lower() for name in ("AIRFLOW_CONN_AWS_TOOLING", "AIRFLOW_CONN_AWS_DR")
+    }
+    with create_session() as session:
+        session.add_all(Connection(conn_id=conn_id, uri=os.environ[name]) for name, conn_id in ids.items())
+    for name in ids:
+        monkeypatch.delenv(name)
+    try:
+        assert command.json()["status"] == 0
+        assert "_AIRFLOW_PROCESS_CONTEXT" not in os.environ
+    finally:
+        with create_session() as session:
+            session.query(Connection).filter(Connection.conn_id.in_(ids.values())).delete()
+
+
 @pytest.mark.smoke
 def test_the_command_line_prints_json_alone(command: Command) -> None:
     """Airflow's own command line has nothing but the JSON on stdout, and ends with the status."""

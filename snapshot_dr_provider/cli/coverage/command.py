@@ -7,13 +7,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
 
-# As the commands of other providers do: Airflow writes its logs to stdout, where the answer is.
-from airflow.utils.cli import suppress_logs_and_warning
-
 from snapshot_dr_provider.cli.accounts import ask_each
 from snapshot_dr_provider.cli.coverage.reading import CoverageReader
 from snapshot_dr_provider.cli.coverage.show import show
 from snapshot_dr_provider.cli.policy.terminal import terminal
+from snapshot_dr_provider.cli.process import reading_command
 from snapshot_dr_provider.domain.coverage_report import UNDECIDED, CoverageReport
 from snapshot_dr_provider.domain.planning import Selection
 from snapshot_dr_provider.domain.run_options import tag_filters
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 COMMAND: Final = "airflow snapshot-dr coverage"
 
 
-@suppress_logs_and_warning
+@reading_command
 def show_coverage(args: argparse.Namespace) -> None:
     """
     Say how old the newest DR copy of each volume is.

@@ -7,12 +7,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-# As the commands of other providers do: Airflow writes its logs to stdout, where the answer is.
-from airflow.utils.cli import suppress_logs_and_warning
-
 from snapshot_dr_provider.cli.accounts import ask_each, is_excused
 from snapshot_dr_provider.cli.plan.show import show
 from snapshot_dr_provider.cli.policy.terminal import terminal
+from snapshot_dr_provider.cli.process import reading_command
 from snapshot_dr_provider.domain.forecast import RouteForecast, forecast_route
 from snapshot_dr_provider.domain.forecast_report import UNDECIDED, Prices, RunForecast, Slots
 from snapshot_dr_provider.domain.run_options import RunFacts, RunOptions, period_of_run, read_params
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 COMMAND: Final = "airflow snapshot-dr plan"
 
 
-@suppress_logs_and_warning
+@reading_command
 def show_plan(args: argparse.Namespace) -> None:
     """
     Say what a run would do that was triggered by hand now, or for a day.
