@@ -37,7 +37,7 @@ with DAG(
     default_args=RETRY,
     tags=["aws", "ebs", "disaster-recovery"],
 ) as dag:
-    list_routes = ListEventRoutesOperator(task_id="list_routes")
+    list_routes = ListEventRoutesOperator(task_id="list_routes", inlets=[created_snapshots])
     # Around the group, never in it: there, clearing one account would open every window and close one.
     open_window = OpenKmsBWindowOperator(task_id=OPEN_WINDOW, routes_from=list_routes.task_id)
     accounts = account.partial(options=XComArg(list_routes, RUN_OPTIONS)).expand(route=list_routes.output)

@@ -27,6 +27,8 @@ class ListEventRoutesOperator(RunRoutesOperator):
     the settings do not copy are left out with a warning. When nothing is left, the list is empty, and the run is green
     without having copied anything: the events named nothing that is wanted.
 
+    With the asset among its ``inlets`` it also takes the events that have come since those that started the run.
+
     A snapshot that is gone by now, or that the selection of the settings leaves out, is no failure.
 
     :param settings_path: path of the settings file (templated); without it that of Airflow's configuration,
@@ -34,7 +36,7 @@ class ListEventRoutesOperator(RunRoutesOperator):
     """
 
     def _asked_for(self, context: Context, settings: Settings) -> tuple[tuple[Route, ...], RunParams]:
-        asked = merged(_batches_of(context["triggering_asset_events"]))
+        asked = merged(_batches_of(self._events(context)))
         accounts = {account.account_id: account for account in source_accounts(settings)}
         known = [each for each in asked if each.account_id in accounts and each.region in settings.source_regions]
         for each in asked:
@@ -45,6 +47,21 @@ class ListEventRoutesOperator(RunRoutesOperator):
         routes = tuple(route for route in settings.routes(named) if (route.account_id, route.source_region) in places)
         ids = tuple(sorted({snapshot_id for each in known for snapshot_id in each.snapshot_ids}))
         return routes, RunParams(snapshot_ids=ids, by_events=True)
+
+    def _events(self, context: Context) -> list[Any]:
+        """
+        List the events that have started the run, and those that came after them and may have started none.
+
+        Airflow 3.3.2 queues an asset once for a DAG. What comes while it is queued starts no run of its own, and the
+        run that is made takes events up to the moment of queueing alone: the others would wait until further news
+        comes. Read in its scheduler, and seen in a burst.
+        """
+        found = [event for several in context["triggering_asset_events"].values() for event in several]
+        if not found:
+            return []
+        first = min(event.timestamp for event in found)
+        inlets = context["inlet_events"]
+        return [*found, *(event for inlet in self.inlets for event in inlets[inlet].after(first.isoformat()))]
 
     def _warn_of(self, batch: EventBatch, what: str) -> None:
         self.log.warning(
@@ -58,13 +75,12 @@ class ListEventRoutesOperator(RunRoutesOperator):
         )
 
 
-def _batches_of(events: Mapping[Any, Any]) -> Iterator[EventBatch]:
+def _batches_of(found: list[Any]) -> Iterator[EventBatch]:
     """
-    Read the payloads of all events that have started a run.
+    Read the payloads of the events of a run.
 
     :raises ConfigurationError: when there are none, or one was not made by the trigger.
     """
-    found = [event for several in events.values() for event in several]
     if not found:
         msg = (
             "No event has started this run, so that it is about nothing. To copy snapshots by name, trigger the DAG "

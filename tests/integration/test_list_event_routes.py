@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.api.datamodels._generated import DagRunType
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -19,6 +20,7 @@ from tests import worlds
 from tests.integration.tasks import TaskInstance
 
 ONE, TWO = worlds.account_id(1), worlds.account_id(2)
+ASSET = Asset("created_ebs_snapshots")
 IDS = [f"snap-{number:017x}" for number in range(5)]
 
 
@@ -33,7 +35,7 @@ def list_routes(tmp_path: Any) -> Callable[..., tuple[list[Route], RunOptions]]:
     """Run the operator for events with these payloads, and give its routes and options."""
     path = worlds.write_settings(tmp_path / "dr.yaml", worlds.settings(worlds.world(2, 1)))
 
-    def run(*payloads: Any, **extra: Any) -> tuple[list[Route], RunOptions]:
+    def run(*payloads: Any, later: Any = None, **extra: Any) -> tuple[list[Route], RunOptions]:
         task = TaskInstance()
         events = [
             SimpleNamespace(timestamp=worlds.NOW, extra={"from_trigger": True, "payload": payload, **extra})
@@ -44,7 +46,10 @@ def list_routes(tmp_path: Any) -> Callable[..., tuple[list[Route], RunOptions]]:
         )
         triggering: Mapping[str, Any] = {"created_ebs_snapshots": events} if events else {}
         context: Any = {"ti": task, "params": {}, "dag_run": dag_run, "triggering_asset_events": triggering}
-        routes = ListEventRoutesOperator(task_id="list_routes", settings_path=path).execute(context)
+        since = [SimpleNamespace(timestamp=worlds.NOW, extra={"payload": later})] if later else []
+        context["inlet_events"] = {ASSET: SimpleNamespace(after={worlds.NOW.isoformat(): since}.__getitem__)}
+        operator = ListEventRoutesOperator(task_id="list_routes", settings_path=path, inlets=[ASSET])
+        routes = operator.execute(context)
         return [Route.from_json(route) for route in routes], RunOptions.from_json(task.pushed["run_options"])
 
     return run
@@ -58,6 +63,13 @@ def test_a_run_is_about_exactly_what_its_events_name(list_routes: Callable[..., 
     assert options.lookback_hours == 0
     both, _ = list_routes(told((TWO, IDS[0])), told((ONE, IDS[1])))
     assert [route.account_id for route in both] == [ONE, TWO]
+
+
+def test_news_that_came_while_the_run_was_waiting_is_part_of_it(list_routes: Callable[..., Any]) -> None:
+    """An event that Airflow makes no run of, since one was queued already, is taken by the run that was."""
+    routes, options = list_routes(told((ONE, IDS[0])), later=told((TWO, IDS[1])))
+    assert [route.account_id for route in routes] == [ONE, TWO]
+    assert options.snapshot_ids == (IDS[0], IDS[1])
 
 
 @pytest.mark.parametrize(
