@@ -17,8 +17,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
+from snapshot_dr_provider._compat import AdvanceItem, SharedStreamProducer
 from snapshot_dr_provider.domain.events import CreatedSnapshot, Ignored, batches, read_message
 from snapshot_dr_provider.exceptions import ConfigurationError, MalformedEventError, SnapshotDrError
 from snapshot_dr_provider.hooks.event_queue import EventQueueHook, Message, event_queue

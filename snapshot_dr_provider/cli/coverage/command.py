@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from snapshot_dr_provider.cli.accounts import ask_each
 from snapshot_dr_provider.cli.coverage.reading import CoverageReader
 from snapshot_dr_provider.cli.coverage.show import show
-from snapshot_dr_provider.cli.policy.terminal import terminal
 from snapshot_dr_provider.cli.process import reading_command
+from snapshot_dr_provider.cli.terminal import terminal
 from snapshot_dr_provider.domain.coverage_report import UNDECIDED, CoverageReport
 from snapshot_dr_provider.domain.planning import Selection
 from snapshot_dr_provider.domain.run_options import tag_filters

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from snapshot_dr_provider.cli.accounts import ask_each, is_excused
 from snapshot_dr_provider.cli.plan.show import show
-from snapshot_dr_provider.cli.policy.terminal import terminal
 from snapshot_dr_provider.cli.process import reading_command
+from snapshot_dr_provider.cli.terminal import terminal
 from snapshot_dr_provider.domain.forecast import RouteForecast, forecast_route
 from snapshot_dr_provider.domain.forecast_report import UNDECIDED, Prices, RunForecast, Slots
 from snapshot_dr_provider.domain.run_options import RunFacts, RunOptions, period_of_run, read_params

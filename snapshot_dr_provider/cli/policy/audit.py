@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 from rich.text import Text
 
-from snapshot_dr_provider.cli.policy.terminal import terminal
+from snapshot_dr_provider.cli.terminal import terminal
 from snapshot_dr_provider.domain.key_policy.documents import MOST_BYTES
 from snapshot_dr_provider.domain.key_policy.facts import KeyFacts, KeyKind, Surroundings
 from snapshot_dr_provider.domain.key_policy.findings import Answer, Finding, Severity, Verdict, overall_verdict

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from rich.table import Column, Table
 
 from snapshot_dr_provider.cli.policy.documents import HOOKS, Choices, explain, render
-from snapshot_dr_provider.cli.policy.terminal import terminal
+from snapshot_dr_provider.cli.terminal import terminal
 from snapshot_dr_provider.domain.key_policy.statements import write_json
 from snapshot_dr_provider.exceptions import ConfigurationError
 from snapshot_dr_provider.settings import configured_settings_path, load_settings
