@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.cli.cli_parser import get_parser
 
 from snapshot_dr_provider.sandbox import Sandbox, World
 from snapshot_dr_provider.sandbox.world import SnapshotSeed
 from tests import worlds
+from tests.integration.command import Command
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 ONE, TWO = worlds.account_id(1), worlds.account_id(2)
@@ -46,42 +46,15 @@ def hours_since(of: SnapshotSeed) -> float:
     return (datetime.now(UTC) - of.start_time) / timedelta(hours=1)
 
 
-class Command:
-    """Run the command against a world."""
-
-    def __init__(self, start: Callable[[World], Sandbox], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.start = start
-        self.file = folder / "settings.yaml"
-        self.capsys = capsys
-
-    def prepare(self, seeds: tuple[SnapshotSeed, ...], accounts: int = 2, **settings: Any) -> Sandbox:
-        """Begin with a world of accounts that have these snapshots, and an RPO of two days."""
-        world = worlds.world(accounts, seeds=seeds, clock=NOW)
-        worlds.write_settings(self.file, worlds.settings(world, **{"rpo_hours": 48, **settings}))
-        return self.start(world)
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Run it in this process: its status, and what it has printed where."""
-        self.capsys.readouterr()
-        args = get_parser().parse_args(["snapshot-dr", "coverage", "--settings", str(self.file), *arguments])
-        with pytest.raises(SystemExit) as ended:
-            args.func(args)
-        printed = self.capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, printed.out, printed.err
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        """Run it for a machine; what it has said."""
-        status, out, _ = self.run("--json", *arguments)
-        said: dict[str, Any] = json.loads(out)
-        assert said["status"] == status
-        return said
+def begin(command: Command, seeds: tuple[SnapshotSeed, ...], accounts: int = 2, **settings: Any) -> Sandbox:
+    """Begin with a world of accounts that have these snapshots, and an RPO of two days."""
+    return command.prepare(worlds.world(accounts, seeds=seeds, clock=NOW), **{"rpo_hours": 48, **settings})
 
 
 @pytest.fixture
 def command(enter: Callable[[World], Sandbox], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     """Give the command."""
-    return Command(enter, tmp_path, capsys)
+    return Command("coverage", enter, tmp_path, capsys)
 
 
 def volumes_of(said: dict[str, Any], account: str) -> dict[str, dict[str, Any]]:
@@ -93,7 +66,7 @@ def volumes_of(said: dict[str, Any], account: str) -> dict[str, dict[str, Any]]:
 
 def test_all_within_the_rpo_ends_with_0(command: Command) -> None:
     """Where each volume has a copy within the RPO and each account a snapshot, the status is 0, and ages are told."""
-    command.prepare(COVERED)
+    begin(command, COVERED)
     said = command.json()
     assert said["status"] == 0
     assert said["counts"]["covered"] == 2
@@ -105,7 +78,7 @@ def test_all_within_the_rpo_ends_with_0(command: Command) -> None:
 
 def test_the_age_of_each_volume_is_in_the_table(command: Command) -> None:
     """People see account, volume, the copy, its age, the age of the newest source and the state, the worst first."""
-    command.prepare((*COVERED, OLD, dr_copy(OLD, 2), NEWER))
+    begin(command, (*COVERED, OLD, dr_copy(OLD, 2), NEWER))
     status, out, _ = command.run()
     assert status == 1
     first, second = (line for line in out.splitlines() if "vol-1" in line)
@@ -132,7 +105,7 @@ def test_the_age_of_each_volume_is_in_the_table(command: Command) -> None:
 )
 def test_a_gap_ends_with_1(command: Command, seeds: tuple[SnapshotSeed, ...], state: str) -> None:
     """A volume without a verified copy, or with one beyond the RPO, is a gap."""
-    command.prepare((*COVERED, *seeds))
+    begin(command, (*COVERED, *seeds))
     said = command.json()
     volume = volumes_of(said, ONE)[OLD.volume_id]
     assert (said["status"], volume["state"], volume["is_gap"]) == (1, state, True)
@@ -140,7 +113,7 @@ def test_a_gap_ends_with_1(command: Command, seeds: tuple[SnapshotSeed, ...], st
 
 def test_an_account_without_any_snapshot_is_a_gap(command: Command) -> None:
     """An account that has nothing to copy has no backup: it is named, and its own KMS-B copies are none."""
-    command.prepare((FRESH, dr_copy(FRESH, 1), worlds.copy_of(OTHER, "kms-b", 1)))
+    begin(command, (FRESH, dr_copy(FRESH, 1), worlds.copy_of(OTHER, "kms-b", 1)))
     status, out, _ = command.run()
     assert status == 1
     assert "no snapshots" in out
@@ -151,7 +124,7 @@ def test_an_account_without_any_snapshot_is_a_gap(command: Command) -> None:
 def test_what_the_selection_leaves_out_is_no_gap(command: Command) -> None:
     """A volume whose snapshots are all excluded by tag is listed with the reason, and the status is 0."""
     left_out = replace(OLD, tags={"Backup": "no"})
-    command.prepare((*COVERED, left_out), selection={"exclude_tags": {"Backup": "no"}})
+    begin(command, (*COVERED, left_out), selection={"exclude_tags": {"Backup": "no"}})
     said = command.json()
     assert said["status"] == 0
     assert volumes_of(said, ONE)[OLD.volume_id]["excluded"] == "excluded by its tag Backup=no"
@@ -159,7 +132,7 @@ def test_what_the_selection_leaves_out_is_no_gap(command: Command) -> None:
 
 def test_an_account_that_cannot_be_entered_ends_with_2_and_the_others_are_shown(command: Command) -> None:
     """One account without its role is named with the remedy and makes the status 2; gaps of others are shown too."""
-    sandbox = command.prepare((*COVERED, OLD))
+    sandbox = begin(command, (*COVERED, OLD))
     sandbox.control.delete_role(TWO, "SnapshotDr")
     said = command.json()
     assert said["status"] == 2
@@ -197,7 +170,7 @@ def test_a_new_account_is_excused_for_as_long_as_the_settings_say(command: Comma
 
 def test_a_dr_account_that_cannot_be_read_is_no_missing_copy(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Account-B nothing is known of any copy: the status is 2, and no volume is called missing."""
-    command.prepare(COVERED)
+    begin(command, COVERED)
     monkeypatch.delenv("AIRFLOW_CONN_AWS_DR")
     said = command.json()
     assert said["status"] == 2
@@ -207,7 +180,7 @@ def test_a_dr_account_that_cannot_be_read_is_no_missing_copy(command: Command, m
 
 def test_one_account_can_be_asked_for(command: Command) -> None:
     """With --account only that one is entered; one that is not in the settings is refused with those that are."""
-    sandbox = command.prepare(COVERED)
+    sandbox = begin(command, COVERED)
     before = sandbox.control.calls()["by_account"].get(TWO, {})
     assert [route["account_id"] for route in command.json("--account", ONE)["routes"]] == [ONE]
     assert sandbox.control.calls()["by_account"].get(TWO, {}) == before
@@ -218,7 +191,7 @@ def test_one_account_can_be_asked_for(command: Command) -> None:
 
 def test_nothing_is_changed_and_each_account_is_listed_once(command: Command) -> None:
     """It reads only: one listing in each source account and one of its copies in Account-B."""
-    sandbox = command.prepare(COVERED)
+    sandbox = begin(command, COVERED)
     before = dict(sandbox.control.calls()["by_action"])
     command.json()
     after = sandbox.control.calls()["by_action"]
@@ -229,7 +202,7 @@ def test_nothing_is_changed_and_each_account_is_listed_once(command: Command) ->
 
 def test_settings_that_cannot_be_read_end_with_2(command: Command) -> None:
     """A mistake in the settings is told as in the rest, on stderr."""
-    command.prepare(COVERED, rpo_hours=0)
+    begin(command, COVERED, rpo_hours=0)
     status, out, err = command.run()
     assert (status, out) == (2, "")
     assert "rpo_hours" in err
@@ -243,7 +216,7 @@ def test_connections_of_the_metadata_database_are_found(
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
 
-    command.prepare(COVERED)
+    begin(command, COVERED)
     ids = {
         name: name.removeprefix("AIRFLOW_CONN_").lower() for name in ("AIRFLOW_CONN_AWS_TOOLING", "AIRFLOW_CONN_AWS_DR")
     }
@@ -262,7 +235,7 @@ def test_connections_of_the_metadata_database_are_found(
 @pytest.mark.smoke
 def test_the_command_line_prints_json_alone(command: Command) -> None:
     """Airflow's own command line has nothing but the JSON on stdout, and ends with the status."""
-    sandbox = command.prepare((*COVERED, OLD))
+    sandbox = begin(command, (*COVERED, OLD))
     environment = {**os.environ, "AWS_ENDPOINT_URL": sandbox.endpoint_url}
     environment["AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH"] = str(command.file)
     done = subprocess.run(

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.cli.cli_parser import get_parser
 
 from snapshot_dr_provider.sandbox import Sandbox, World
 from tests import worlds
+from tests.integration.command import Command
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 ONE, TWO = worlds.account_id(1), worlds.account_id(2)
@@ -26,48 +26,21 @@ SEEDS = (THERE, BEGUN, DONE, OTHER, OLD, LEFT, worlds.copy_of(DONE, "kms-c", 3))
 DAY = ("--day", f"{worlds.DAY:%Y-%m-%d}")
 
 
-class Command:
-    """Run the command against a world."""
-
-    def __init__(self, start: Callable[[World], Sandbox], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.start = start
-        self.file = folder / "settings.yaml"
-        self.capsys = capsys
-
-    def prepare(self, **settings: Any) -> Sandbox:
-        """Begin with two accounts, of which the first has been copied in part."""
-        world = worlds.world(2, seeds=SEEDS)
-        worlds.write_settings(self.file, worlds.settings(world, **settings))
-        return self.start(world)
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Run it in this process: its status, and what it has printed where."""
-        self.capsys.readouterr()
-        args = get_parser().parse_args(["snapshot-dr", "plan", "--settings", str(self.file), *arguments])
-        with pytest.raises(SystemExit) as ended:
-            args.func(args)
-        printed = self.capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, printed.out, printed.err
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        """Run it for a machine; what it has said."""
-        status, out, _ = self.run(*DAY, "--json", *arguments)
-        said: dict[str, Any] = json.loads(out)
-        assert said["status"] == status
-        return said
+def begin(command: Command, **settings: Any) -> Sandbox:
+    """Begin with two accounts, of which the first has been copied in part."""
+    return command.prepare(worlds.world(2, seeds=SEEDS), **settings)
 
 
 @pytest.fixture
 def command(enter: Callable[[World], Sandbox], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     """Give the command."""
-    return Command(enter, tmp_path, capsys)
+    return Command("plan", enter, tmp_path, capsys)
 
 
 def test_it_says_what_is_copied_adopted_kept_and_deleted(command: Command) -> None:
     """What is missing is copied, what was begun is adopted and deleted at the end, what is done is kept."""
-    command.prepare()
-    said = command.json()
+    begin(command)
+    said = command.json(*DAY)
     first, second = said["routes"]
     assert {each["snapshot"]: (each["hop_1"], each["hop_2"]) for each in first["wanted"]} == {
         THERE.snapshot_id: ("copy", "copy"),
@@ -87,7 +60,7 @@ def test_it_says_what_is_copied_adopted_kept_and_deleted(command: Command) -> No
 
 def test_people_see_the_same_in_a_table(command: Command) -> None:
     """Each account has a row; below is why some is not wanted, what it comes to, and how far that can be relied on."""
-    command.prepare()
+    begin(command)
     status, out, _ = command.run(*DAY)
     words = " ".join(out.split())
     assert status == 0
@@ -106,8 +79,8 @@ def test_people_see_the_same_in_a_table(command: Command) -> None:
 
 def test_prices_make_costs(command: Command) -> None:
     """With prices in the settings the cost is told, and what has none is named."""
-    command.prepare(prices={"currency": "EUR", "storage_per_gib_month": 0.05})
-    said = command.json()
+    begin(command, prices={"currency": "EUR", "storage_per_gib_month": 0.05})
+    said = command.json(*DAY)
     assert said["cost"]["per_month"] == pytest.approx(said["hop_2"]["full_gib"] * 0.05, abs=0.01)
     assert (said["cost"]["currency"], said["cost"]["not_counted"]) == ("EUR", [])
     assert "EUR a month for the new KMS-C copies" in " ".join(command.run(*DAY)[1].split())
@@ -115,7 +88,7 @@ def test_prices_make_costs(command: Command) -> None:
 
 def test_without_a_day_it_is_what_a_run_by_hand_would_want(command: Command) -> None:
     """Today and the lookback are the period, as of a run that is triggered without params."""
-    command.prepare(lookback_days=2)
+    begin(command, lookback_days=2)
     _, out, _ = command.run("--json")
     assert json.loads(out)["lookback_hours"] == 48
     assert json.loads(out)["hop_1"]["copies"] == 0
@@ -123,12 +96,12 @@ def test_without_a_day_it_is_what_a_run_by_hand_would_want(command: Command) -> 
 
 def test_an_account_that_cannot_be_entered_ends_with_2(command: Command) -> None:
     """It is named, and the others are planned."""
-    sandbox = command.prepare()
+    sandbox = begin(command)
     sandbox.control.delete_role(TWO, "SnapshotDr")
-    said = command.json()
+    said = command.json(*DAY)
     assert (said["status"], len(said["routes"][0]["wanted"])) == (2, 3)
     assert f"arn:aws:iam::{TWO}:role/SnapshotDr" in said["routes"][1]["error"]
-    assert command.json("--account", ONE)["status"] == 0
+    assert command.json(*DAY, "--account", ONE)["status"] == 0
 
 
 @pytest.mark.parametrize(
@@ -141,7 +114,7 @@ def test_an_account_that_cannot_be_entered_ends_with_2(command: Command) -> None
 )
 def test_mistakes_end_with_2_and_a_sentence(command: Command, arguments: tuple[str, ...], said: str) -> None:
     """What cannot be planned is told on stderr, and nothing is on stdout."""
-    command.prepare()
+    begin(command)
     status, out, err = command.run(*arguments)
     assert (status, out) == (2, "")
     assert said in err
@@ -149,9 +122,9 @@ def test_mistakes_end_with_2_and_a_sentence(command: Command, arguments: tuple[s
 
 def test_it_asks_and_changes_nothing(command: Command) -> None:
     """It reads what a plan reads, and calls nothing else."""
-    sandbox = command.prepare()
+    sandbox = begin(command)
     before = dict(sandbox.control.calls()["by_action"])
-    command.json()
+    command.json(*DAY)
     after = sandbox.control.calls()["by_action"]
     made = {action for action, count in after.items() if count != before.get(action, 0)}
     assert made == {"ec2:DescribeSnapshots", "sts:AssumeRole", "sts:GetCallerIdentity"}
@@ -160,7 +133,7 @@ def test_it_asks_and_changes_nothing(command: Command) -> None:
 @pytest.mark.smoke
 def test_the_command_line_prints_json_alone(command: Command) -> None:
     """Airflow's own command line has nothing but the JSON on stdout."""
-    sandbox = command.prepare()
+    sandbox = begin(command)
     environment = {**os.environ, "AWS_ENDPOINT_URL": sandbox.endpoint_url}
     environment["AIRFLOW__SNAPSHOT_DR__SETTINGS_PATH"] = str(command.file)
     done = subprocess.run(
