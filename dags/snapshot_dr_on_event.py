@@ -8,14 +8,11 @@ stays: it makes up for whatever an event has not brought.
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Asset, AssetWatcher, XComArg
+from airflow.sdk import DAG, Asset, AssetWatcher
 
-from snapshot_dr_provider.operators.audit_key_policies import AuditKeyPoliciesOperator
 from snapshot_dr_provider.operators.list_event_routes import ListEventRoutesOperator
-from snapshot_dr_provider.operators.lock_down_kms_b import LockDownKmsBOperator
-from snapshot_dr_provider.operators.open_kms_b_window import OpenKmsBWindowOperator
-from snapshot_dr_provider.stage import RUN_OPTIONS
-from snapshot_dr_provider.task_groups.account import OPEN_WINDOW, RETRY, STAGES, account
+from snapshot_dr_provider.task_groups.account import RETRY
+from snapshot_dr_provider.task_groups.all_accounts import copy_all_accounts
 from snapshot_dr_provider.triggers.snapshot_events import SnapshotEventsTrigger
 
 created_snapshots = Asset(
@@ -37,18 +34,4 @@ with DAG(
     default_args=RETRY,
     tags=["aws", "ebs", "disaster-recovery"],
 ) as dag:
-    list_routes = ListEventRoutesOperator(task_id="list_routes", inlets=[created_snapshots])
-    # Around the group, never in it: there, clearing one account would open every window and close one.
-    open_window = OpenKmsBWindowOperator(task_id=OPEN_WINDOW, routes_from=list_routes.task_id)
-    accounts = account.partial(options=XComArg(list_routes, RUN_OPTIONS)).expand(route=list_routes.output)
-    lock_down = LockDownKmsBOperator(task_id="lock_down_kms_b", routes_from=list_routes.task_id).as_teardown(
-        setups=open_window
-    )
-    audit = AuditKeyPoliciesOperator(
-        task_id="audit",
-        routes_from=list_routes.task_id,
-        plan_task=STAGES[0],
-        stage_tasks=STAGES,
-        other_tasks=[open_window.task_id, lock_down.task_id],
-    )
-    list_routes >> open_window >> accounts >> lock_down >> audit
+    copy_all_accounts(ListEventRoutesOperator(task_id="list_routes", inlets=[created_snapshots]))

@@ -35,7 +35,7 @@ def ask_each(routes: Iterable[Route], ask: Callable[[RouteHooks], Answer]) -> It
 
 def is_excused(route: Route, error: SnapshotDrError, now: datetime) -> bool:
     """Whether an account is new, and the settings let it lack its role for a while."""
-    return isinstance(error, RoleRefusedError) and route.grace_until is not None and now < route.grace_until
+    return isinstance(error, RoleRefusedError) and route.may_lack_its_role(now)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from snapshot_dr_provider.domain.copying import survivor
@@ -195,8 +196,8 @@ class _Scene:
         """Ask what goes once every copy is there."""
         return plan_retirement(
             wanted=self.plan.wanted,
-            kms_b_copies=self._imagine(self.kms_b, Stage.KMS_B, self.route.kms_b_arn),
-            kms_c_copies=self._imagine(self.kms_c_copies, Stage.KMS_C, self.route.kms_c_arn),
+            kms_b_copies=self.kms_b_imagined,
+            kms_c_copies=self.kms_c_imagined,
             kms_b=self.kms_b_expected,
             kms_c=self.kms_c,
             retention=retention,
@@ -205,10 +206,21 @@ class _Scene:
     def kept_gib(self) -> tuple[float, ...]:
         """Size the KMS-B copies that stay where the newest of each volume does."""
         stay = {copy_id for copy_id, why in self.retire("newest_per_volume").keep.items() if why == KEPT}
-        imagined = self._imagine(self.kms_b, Stage.KMS_B, self.route.kms_b_arn)
         return tuple(
-            _gib(SourceSize(c.volume_size_gib, c.full_snapshot_bytes)) for c in imagined if c.snapshot_id in stay
+            _gib(SourceSize(copy.volume_size_gib, copy.full_snapshot_bytes))
+            for copy in self.kms_b_imagined
+            if copy.snapshot_id in stay
         )
+
+    @cached_property
+    def kms_b_imagined(self) -> list[Snapshot]:
+        """Name the KMS-B copies as they are once every copy is there."""
+        return self._imagine(self.kms_b, Stage.KMS_B, self.route.kms_b_arn)
+
+    @cached_property
+    def kms_c_imagined(self) -> list[Snapshot]:
+        """Name the KMS-C copies as they are then."""
+        return self._imagine(self.kms_c_copies, Stage.KMS_C, self.route.kms_c_arn)
 
     def _imagine(self, there: Sequence[Snapshot], stage: Stage, key_arn: str) -> list[Snapshot]:
         """Have all pending copies of wanted sources completed, and those made that a hop has to make."""

@@ -50,6 +50,10 @@ class Route:
         way = "" if self.source_region == self.destination_region else f" to {self.destination_region}"
         return f"{self.account_name} ({self.account_id}) {self.source_region}{way}"
 
+    def may_lack_its_role(self, now: datetime) -> bool:
+        """Whether the account is so new that the settings let it lack the role to enter it."""
+        return self.grace_until is not None and now < self.grace_until
+
     def to_json(self) -> dict[str, object]:
         """Write the route as JSON primitives."""
         grace = self.grace_until.isoformat() if self.grace_until else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
 
+from snapshot_dr_provider.domain.batches import batched
 from snapshot_dr_provider.domain.lineage import (
     SOURCE_ACCOUNT,
     SOURCE_SNAPSHOT_ID,
@@ -54,7 +54,7 @@ class EbsSnapshotHook(AccountHook):
         """Read some of the account's own snapshots; those that are gone are missing from the answer."""
         return {
             snapshot.snapshot_id: snapshot
-            for batch in _batches(snapshot_ids)
+            for batch in batched(snapshot_ids, MAX_FILTER_VALUES)
             for snapshot in self._describe(
                 "look up snapshots", OwnerIds=["self"], Filters=write_filters({"snapshot-id": batch})
             )
@@ -64,7 +64,7 @@ class EbsSnapshotHook(AccountHook):
         """Read the account's copies of some sources, in any state, by their lineage tags."""
         return [
             snapshot
-            for batch in _batches(source_snapshot_ids)
+            for batch in batched(source_snapshot_ids, MAX_FILTER_VALUES)
             for snapshot in self._describe(
                 f"look up {stage.value} copies",
                 OwnerIds=["self"],
@@ -87,7 +87,7 @@ class EbsSnapshotHook(AccountHook):
         """Tell which snapshots of other accounts this account sees, that is, has been given (aws 5.6)."""
         return frozenset(
             snapshot.snapshot_id
-            for batch in _batches(snapshot_ids)
+            for batch in batched(snapshot_ids, MAX_FILTER_VALUES)
             for snapshot in self._describe(
                 f"look up snapshots shared by {', '.join(owner_ids)}",
                 OwnerIds=list(owner_ids),
@@ -225,10 +225,3 @@ class SnapshotAuditHook(EbsSnapshotHook):
         with self.asking("read the state of block public access") as client:
             state: str = client.get_snapshot_block_public_access_state()["State"]
             return state
-
-
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    """Cut ids into lists that fit one filter."""
-    rest = iter(ids)
-    while batch := list(islice(rest, MAX_FILTER_VALUES)):
-        yield batch

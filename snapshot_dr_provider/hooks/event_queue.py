@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from snapshot_dr_provider.domain.batches import batched
 from snapshot_dr_provider.exceptions import AmbiguousAnswerError
 from snapshot_dr_provider.hooks.account import AccountHook
 from snapshot_dr_provider.settings.model import Events
@@ -72,7 +73,7 @@ class EventQueueHook(AccountHook):
         :raises AmbiguousAnswerError: when SQS has not deleted all of them; it can be asked again.
         """
         refused: list[str] = []
-        for few in _in_batches(messages):
+        for few in batched(messages, MAX_BATCH):
             entries = [{"Id": str(number), "ReceiptHandle": each.receipt} for number, each in enumerate(few)]
             with self.asking(f"delete messages from {self.queue_url}", changes_something=True) as client:
                 answer = client.delete_message_batch(QueueUrl=self.queue_url, Entries=entries)
@@ -105,8 +106,3 @@ def event_queue(events: Events) -> EventQueueHook:
         dead_letter_queue_url=events.dead_letter_queue_url,
         role_arn=events.role_arn,
     )
-
-
-def _in_batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    for start in range(0, len(messages), MAX_BATCH):
-        yield messages[start : start + MAX_BATCH]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Final
 
 from snapshot_dr_provider._compat import AirflowException, AwsBaseOperator, Context, aws_template_fields
+from snapshot_dr_provider.domain.batches import batched
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize
 from snapshot_dr_provider.domain.key_policy.snapshot_facts import state_kms_b_copy, write_kms_b_copies
 from snapshot_dr_provider.domain.lineage import SOURCE_REGION, SOURCE_SNAPSHOT_ID, Stage, lineage_of
@@ -110,7 +111,7 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         retirement = self._plan(hooks, sources, observed)
         tried: set[str] = set()
         stuck: dict[str, str] = {}
-        for batch in _batches(retirement.delete):
+        for batch in batched(retirement.delete, BATCH):
             # The first batch has just been verified.
             to_delete = self._still_to_delete(hooks, sources, batch) if tried else batch
             stuck |= self._delete(hooks.kms_b(), to_delete)
@@ -161,10 +162,6 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         kept = {copy_id for copy_id, why in retirement.keep.items() if why == KEPT}
         told = write_kms_b_copies(state_kms_b_copy(copy, kept=copy.snapshot_id in kept) for copy in left)
         context["ti"].xcom_push(key=KMS_B_COPIES, value=told)
-
-
-def _batches(copies: Batch) -> Iterator[Batch]:
-    return (copies[start : start + BATCH] for start in range(0, len(copies), BATCH))
 
 
 def _unfinished(retirement: Retirement, stuck: Mapping[str, str]) -> str:

@@ -98,12 +98,12 @@ def _why_not_ready(hooks: RouteHooks) -> str:
 
     :raises RoleRefusedError: when the account has no time left to get its role, or never had any.
     """
-    until = hooks.route.grace_until
+    route = hooks.route
     try:
         hooks.sources().sign_in()
     except RoleRefusedError as error:
-        if until is None or current_clock().now() >= until:
+        if not route.may_lack_its_role(current_clock().now()):
             raise
-        excuse = f"new_account_grace_hours excuses that until {until:%Y-%m-%d %H:%M} UTC"
+        excuse = f"new_account_grace_hours excuses that until {route.grace_until:%Y-%m-%d %H:%M} UTC"
         return f"the account is new and cannot be entered yet, so that nothing of it is copied; {excuse}: {error}"
     return ""

@@ -173,8 +173,7 @@ class Demo:
                 raise AirflowDied(str(error)) from error
 
         airflow.wait_for_dag(DAG_ID)
-        show = Show(self._console, control, scene)
-        complaints = show.judge(show.run(ApiRun(airflow.api, announce, check)))
+        complaints = Show(self._console, control, scene).perform(ApiRun(airflow.api, announce, check))
         for complaint in complaints:
             self._console.print(complaint, style="red", markup=False)
         return not complaints

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -63,18 +62,7 @@ class AttachedDemo:
         write_settings(Path(self._args.settings), scene)
         control.reset(scene.world)
         show = Show(self._console, control, scene)
-        airflow = ApiRun(api, self._announce)
-        outcome = show.run(airflow)
-        complaints = show.judge(outcome)
-        if not complaints and self._args.twice:
-            outcome = show.run(airflow)
-            complaints = show.judge(outcome)
-            if outcome.copies_started:
-                complaints.append(
-                    f"The second run started {outcome.copies_started} copies; it should have started none."
-                )
-        if self._args.json:
-            Path(self._args.json).write_text(json.dumps(outcome.to_json(), indent=2) + "\n", encoding="utf-8")
+        complaints = show.perform(ApiRun(api, self._announce), twice=self._args.twice, json_file=self._args.json)
         for complaint in complaints:
             self._complain(complaint)
         return not complaints

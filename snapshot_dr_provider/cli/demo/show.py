@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.markup import escape
@@ -53,7 +55,24 @@ class Show:
         self._control = control
         self._scene = scene
 
-    def run(self, airflow: Airflow) -> Outcome:
+    def perform(self, airflow: Airflow, *, twice: bool = False, json_file: str | None = None) -> list[str]:
+        """
+        Run the DAG, show what has become of each account, and say in a sentence each what is wrong.
+
+        :param twice: run it again over the same world, if nothing was; that has nothing left to copy.
+        :param json_file: where the outcome of the last run is written for programs.
+        """
+        outcome = self._run(airflow)
+        complaints = self._judge(outcome)
+        if twice and not complaints:
+            self._say("\nThe same day once more, over the same world.")
+            outcome = self._run(airflow)
+            complaints = self._judge(outcome) or self._judge_repetition(outcome.copies_started)
+        if json_file:
+            Path(json_file).write_text(json.dumps(outcome.to_json(), indent=2) + "\n", encoding="utf-8")
+        return complaints
+
+    def _run(self, airflow: Airflow) -> Outcome:
         """Run the DAG to its end, and look at the sandbox meanwhile and then."""
         self._say(f"\nThe daily DAG copies the snapshots of {self._scene.day} (yesterday, UTC).\n")
         begun, calls_before = time.monotonic(), self._calls()
@@ -75,7 +94,7 @@ class Show:
         is_locked = self._control.key_policy(KMS_B) == self._scene.locked_policy
         return Outcome(state, accounts, is_locked, self._control.now(), self._calls(), calls_before)
 
-    def judge(self, outcome: Outcome) -> list[str]:
+    def _judge(self, outcome: Outcome) -> list[str]:
         """Show the outcome, and say in a sentence each what is wrong; nothing is, when there is none."""
         self._console.print(table_of(outcome))
         self._say(calls_of(outcome))
@@ -86,6 +105,12 @@ class Show:
                 " KMS-B is locked.[/]"
             )
         return complaints
+
+    def _judge_repetition(self, started: int) -> list[str]:
+        if started:
+            return [f"The second run started {started} copies; it should have started none."]
+        self._say("[green]The second run started no copy.[/]")
+        return []
 
     def _survey(self) -> tuple[AccountSurvey, ...]:
         return survey(self._control.snapshots(), self._scene.accounts, self._scene.day)
