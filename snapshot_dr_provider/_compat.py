@@ -19,12 +19,8 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-# New in 3.3, and in no page of its documentation: a producer of events that is told when they are stored.
-from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
-
 __all__ = [
     "BASE_AWS_CONSOLE_LINK",
-    "AdvanceItem",
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -34,7 +30,6 @@ __all__ = [
     "BaseAwsLink",
     "BaseOperator",
     "Context",
-    "SharedStreamProducer",
     "aws_template_fields",
     "conf",
 ]
