@@ -125,6 +125,21 @@ isolate() {
   export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
 }
 
+# Builds the site of docs/ into the directory $1. A warning is an error: a link that leads nowhere, a page in no list.
+build_site() {
+  pages=$(mktemp -d) || return 1
+  status=0
+  # In a shell of its own: what reads the operators' docstrings imports Airflow, which must not find the user's.
+  (
+    isolate
+    export AIRFLOW_HOME="$pages/airflow" AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING
+    "$venv/bin/sphinx-build" --quiet --fail-on-warning --keep-going --builder html \
+      --doctree-dir "$pages/doctrees" "$root/docs" "$1"
+  ) || status=1
+  rm -rf "$pages"
+  return "$status"
+}
+
 # Compiles pyproject.toml into the file $1; what that file pins already stays, unless later arguments upgrade it.
 # Not by the uv on PATH but by the locked one: the output differs between versions.
 compile_lock() {

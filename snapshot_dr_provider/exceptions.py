@@ -1,25 +1,27 @@
 """
 Every error that this package raises, in one tree.
 
-SnapshotDrError
-├── ConfigurationError              what an operator, a connection or the settings file says cannot work
-│   ├── SettingsError               the settings file
-│   ├── KeyPolicyError              a text that is no key policy
-│   ├── MalformedEventError         a message that is no event of EventBridge
-│   ├── ReportError                 a report that could not be written
-│   ├── ConnectionMissingError      no Airflow connection of that id
-│   └── WrongAccountError           the credentials belong to another account than the route says
-└── AwsError                        AWS answered, and the answer was no
-    ├── AccessDeniedError           an IAM or key policy refused
-    │   └── RoleRefusedError        the role that enters an account cannot be assumed
-    ├── NotFoundError               the snapshot or key is not there, or not visible to the caller
-    ├── InvalidRequestError         AWS will refuse the same request again
-    ├── SnapshotInUseError          locked, or registered with an AMI
-    ├── SnapshotLimitError          the account has as many snapshots as it may have
-    ├── QuotaExceededError          too many copies are in flight
-    ├── ThrottledError              too many requests
-    ├── ServiceError                5xx, or no answer to a call that changes nothing
-    └── AmbiguousAnswerError        no answer to a call that may have taken effect
+::
+
+    SnapshotDrError
+    ├── ConfigurationError              what an operator, a connection or the settings file says cannot work
+    │   ├── SettingsError               the settings file
+    │   ├── KeyPolicyError              a text that is no key policy
+    │   ├── MalformedEventError         a message that is no event of EventBridge
+    │   ├── ReportError                 a report that could not be written
+    │   ├── ConnectionMissingError      no Airflow connection of that id
+    │   └── WrongAccountError           the credentials belong to another account than the route says
+    └── AwsError                        AWS answered, and the answer was no
+        ├── AccessDeniedError           an IAM or key policy refused
+        │   └── RoleRefusedError        the role that enters an account cannot be assumed
+        ├── NotFoundError               the snapshot or key is not there, or not visible to the caller
+        ├── InvalidRequestError         AWS will refuse the same request again
+        ├── SnapshotInUseError          locked, or registered with an AMI
+        ├── SnapshotLimitError          the account has as many snapshots as it may have
+        ├── QuotaExceededError          too many copies are in flight
+        ├── ThrottledError              too many requests
+        ├── ServiceError                5xx, or no answer to a call that changes nothing
+        └── AmbiguousAnswerError        no answer to a call that may have taken effect
 
 ``permanent`` tells whether trying again without a change by a person can help: operators fail at once on
 permanent errors and leave the others to Airflow's retries.
