@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ from tests import worlds
 from tests.e2e.airflow_processes import RealAirflow
 from tests.e2e.processes import family
 
+CHECKOUT: Final = Path(__file__).parents[2]
+
 DAG_ID: Final = "snapshot_dr"
 
 TUNING: Final[Mapping[str, Any]] = {
@@ -28,8 +32,13 @@ TUNING: Final[Mapping[str, Any]] = {
     "settle_seconds": 1,
 }
 
-RETRY_SOON: Final = """
+LOCAL_SETTINGS: Final = """
+import sys
 from datetime import timedelta
+
+# Workers are forks of the scheduler, and tasks of workers: what is imported here no task imports again.
+if "scheduler" in sys.argv:
+    import snapshot_dr_provider.task_groups.all_accounts
 
 
 def task_policy(task):
@@ -122,6 +131,14 @@ def name_of(task: Mapping[str, Any]) -> str:
     return task["task_id"] if task["map_index"] < 0 else f"{task['task_id']}[{task['map_index']}]"
 
 
+def documented_backfill(first: datetime, last: datetime) -> list[str]:
+    """Take the command that the docs give, with other days."""
+    text = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8").replace("\\\n", "")
+    (command,) = re.findall(r"^airflow (backfill create .*)$", text, re.MULTILINE)
+    days = iter((first, last))
+    return [re.sub(r"^\d{4}-\d\d-\d\d", lambda _: f"{next(days):%Y-%m-%d}", word) for word in shlex.split(command)]
+
+
 def today() -> datetime:
     """Tell when this day has begun, UTC."""
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -154,7 +171,7 @@ def deployed(
     """
     settings_path = home / "settings.yaml"
     (home / "config").mkdir()
-    (home / "config" / "airflow_local_settings.py").write_text(RETRY_SOON, encoding="utf-8")
+    (home / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS, encoding="utf-8")
     given = {
         **worlds.connections(worlds.world(1, 1)),
         **ENVIRONMENT,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import worlds
-from tests.e2e.real_deployment import deployed, world_now
+from tests.e2e.real_deployment import CHECKOUT, deployed, documented_backfill, history, today, world_now
 from tests.event_queues import DEAD, EVENTS, EventQueues, created
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-CHECKOUT = Path(__file__).parents[2]
 DAG_ID = "snapshot_dr_on_event"
+DAILY = "snapshot_dr"
 GONE = "snap-0000000000000dead"
 ACCOUNTS = [worlds.account_id(number) for number in (1, 2, 3)]
 
@@ -49,15 +48,15 @@ def receipts(deployment: RealDeployment) -> int:
     return number
 
 
-def runs(deployment: RealDeployment) -> list[dict[str, Any]]:
-    """Read the runs of the DAG."""
-    found: list[dict[str, Any]] = deployment.airflow.api("GET", f"/dags/{DAG_ID}/dagRuns")["dag_runs"]
+def runs(deployment: RealDeployment, dag_id: str = DAG_ID) -> list[dict[str, Any]]:
+    """Read the runs of a DAG."""
+    found: list[dict[str, Any]] = deployment.airflow.api("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]
     return found
 
 
 def are_copied(deployment: RealDeployment, ids: set[str]) -> bool:
     """Tell whether all runs are over and these snapshots, and no others, have their copies."""
-    if any(run["state"] not in ("success", "failed") for run in runs(deployment)):
+    if any(run["state"] not in ("success", "failed") for dag in (DAG_ID, DAILY) for run in runs(deployment, dag)):
         return False
     copies = deployment.left("kms-c")
     return {each["tags"]["SourceSnapshotId"] for each in copies if each["state"] == "completed"} == ids
@@ -67,7 +66,7 @@ def expect_one_copy_each(deployment: RealDeployment, ids: set[str]) -> None:
     """Expect one KMS-C copy of each, no KMS-B copy, and green runs alone."""
     assert sorted(each["tags"]["SourceSnapshotId"] for each in deployment.left("kms-c")) == sorted(ids)
     assert deployment.left("kms-b") == []
-    assert {run["state"] for run in runs(deployment)} == {"success"}
+    assert {run["state"] for dag in (DAG_ID, DAILY) for run in runs(deployment, dag)} == {"success"}
 
 
 def test_a_new_snapshot_is_copied_by_itself(
@@ -98,15 +97,21 @@ def test_a_new_snapshot_is_copied_by_itself(
         )
 
 
-def test_a_burst_becomes_few_runs(
+def test_a_burst_beside_a_daily_run_and_a_backfill(
     deployment: RealDeployment, sandbox_server: Sandbox, capsys: pytest.CaptureFixture
 ) -> None:
-    """News twice of many snapshots, news of one that is gone, and malformed messages: one copy each, in few runs."""
+    """
+    News twice of many snapshots, news of one that is gone, malformed messages: one copy each, in few runs.
+
+    A daily run and a backfill are under way at the same time and want some of the same snapshots.
+    """
     before = {run["dag_run_id"] for run in runs(deployment)}
-    deployment.start(world_now([], 3), events=dict(EVENTS))
+    seeds = history(3, days=(1, 2))
+    deployment.start(world_now(seeds, 3), events=dict(EVENTS))
     queues = EventQueues(sandbox_server, ACCOUNTS)
     listen(deployment)
-    ids = {queues.create_snapshot(account) for account in ACCOUNTS for _ in range(5)}
+    new = {queues.create_snapshot(account) for account in ACCOUNTS for _ in range(4)}
+    ids = new | {seed.snapshot_id for seed in seeds}
     owners = {each["id"]: each["owner"] for each in deployment.control.snapshots()}
     queues.send(
         *(created(owners[each], each) for each in sorted(ids)),
@@ -114,14 +119,18 @@ def test_a_burst_becomes_few_runs(
         "malformed",
         json.dumps({"source": "aws.ec2"}),
     )
+    deployment.airflow.wait_for_dag(DAILY)
+    day = today() - timedelta(days=2)
+    deployment.airflow.run_command(*documented_backfill(day, day))
     deployment.wait_until(lambda: are_copied(deployment, ids), "copy the snapshots")
     expect_one_copy_each(deployment, ids)
+    assert {run["run_type"] for run in runs(deployment, DAILY)} == {"scheduled", "backfill"}
     deployment.wait_until(lambda: queues.counts() == (0, 0), "delete the messages")
     assert queues.counts(DEAD)[0] == 2
     made = {run["dag_run_id"] for run in runs(deployment)} - before
     assert 1 <= len(made) <= 10
     with capsys.disabled():
-        print(f"\n{2 * len(ids)} events of {len(ids)} snapshots became {len(made)} runs")  # noqa: T201
+        print(f"\n{len(ids) + len(new)} events of {len(ids)} snapshots became {len(made)} runs")  # noqa: T201
 
 
 def test_news_outlives_its_triggerer(deployment: RealDeployment, sandbox_server: Sandbox) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import worlds
-from tests.e2e.real_deployment import DAG_ID, deployed, history, today, world_now
+from tests.e2e.real_deployment import CHECKOUT, DAG_ID, deployed, documented_backfill, history, today, world_now
 
 if TYPE_CHECKING:
     from snapshot_dr_provider.sandbox import Sandbox
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-CHECKOUT = Path(__file__).parents[2]
 
 STAGES = ("plan", "copy_to_kms_b", "kms_b_completed", "rotate_to_kms_c", "kms_c_completed", "delete_kms_b")
 
@@ -88,14 +84,6 @@ def test_each_account_is_shown_by_its_name(scheduled: Scheduled) -> None:
         for stage in STAGES
         for index in (0, 1)
     }
-
-
-def documented_backfill(first: datetime, last: datetime) -> list[str]:
-    """Take the command that the docs give, with other days."""
-    text = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8").replace("\\\n", "")
-    (command,) = re.findall(r"^airflow (backfill create .*)$", text, re.MULTILINE)
-    days = iter((first, last))
-    return [re.sub(r"^\d{4}-\d\d-\d\d", lambda _: f"{next(days):%Y-%m-%d}", word) for word in shlex.split(command)]
 
 
 def backfill(deployment: RealDeployment, first: datetime, last: datetime) -> list[dict[str, Any]]:
