@@ -2,7 +2,7 @@
 Measure one run of the DAG in a real Airflow: PostgreSQL, scheduler with LocalExecutor, triggerers, api-server.
 
     python -m benchmarks.airflow [--accounts 50] [--snapshots 4] [--copy-seconds 60] [--slots 20] [--triggerers 1]
-        [--parallelism 8] [--json FILE] [--timeline FILE]                                        # from the checkout
+        [--parallelism 8] [--import-once] [--json FILE] [--timeline FILE]                        # from the checkout
     python -m benchmarks.airflow --one-route 5000       # one account with so many snapshots, short copies, 500 slots
 
 The DAG file is taken as it is, and so are the settings of the provider unless ``--poll``, ``--settle`` or
@@ -48,7 +48,7 @@ from benchmarks.report import parser_of, print_table, report
 from benchmarks.scenario import Scenario, sandbox_process
 from snapshot_dr_provider.sandbox import SandboxControl, World
 from tests import worlds
-from tests.e2e.airflow_processes import RealAirflow
+from tests.e2e.airflow_processes import IMPORT_ONCE, RealAirflow
 
 CHECKOUT: Final = Path(__file__).parent.parent
 
@@ -85,6 +85,11 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--slots", type=int, help="copies that an account may have in flight (default 20; 500 with --one-route)")
     add("--triggerers", type=int, default=1, help="how many there are (default 1)")
     add("--parallelism", type=int, default=8, help="worker slots of the LocalExecutor (default 8)")
+    add(
+        "--import-once",
+        action="store_true",
+        help="import the operators in the scheduler, which its workers are forks of",
+    )
     add("--poll", type=float, help="poll_seconds in the settings (default: theirs)")
     add("--settle", type=float, help="settle_seconds likewise")
     add("--first-fire", type=float, help="first_fire_seconds likewise")
@@ -109,7 +114,13 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
         environment = environment_of(options, world, control, Path(folder))
         if options.home:
             options.home.mkdir(parents=True, exist_ok=True)
-        with RealAirflow(CHECKOUT / "dags", environment, triggerers=options.triggerers, home=options.home) as airflow:
+        with RealAirflow(
+            CHECKOUT / "dags",
+            environment,
+            triggerers=options.triggerers,
+            home=options.home,
+            local_settings=IMPORT_ONCE if options.import_once else "",
+        ) as airflow:
             airflow.wait_for_dag(DAG_ID)
             return run_once(Deployment(options, scenario, control, airflow))
 

@@ -42,6 +42,15 @@ PORTS: Final = range(20000, 32000)
 """Where a free port is looked for: below those that the systems give to whoever connects, so that none is taken away
 again between the moment it was found and the one at which the api-server listens there."""
 
+IMPORT_ONCE: Final = """
+import sys
+
+# Workers are forks of the scheduler, and tasks of workers: what is imported here no task imports again.
+if "scheduler" in sys.argv:
+    import snapshot_dr_provider.task_groups.all_accounts
+"""
+"""Local settings of an Airflow with the LocalExecutor whose tasks begin sooner."""
+
 _NOT_OURS: Final = re.compile(r"_*AIRFLOW_|(AWS|BOTO|MOTO)_|(HTTPS?|ALL|NO)_PROXY$|PYTHON(PATH|HOME)$", re.IGNORECASE)
 
 
@@ -55,6 +64,7 @@ class RealAirflow:
     :param triggerers: how many there are.
     :param login: user and password of the one administrator; without it everybody is one, with no login.
     :param home: ``AIRFLOW_HOME``, which then stays with its logs; without it one that goes.
+    :param local_settings: Python that each process runs at its start (``airflow_local_settings.py``).
     """
 
     api: AirflowApi
@@ -71,8 +81,10 @@ class RealAirflow:
         triggerers: int = 1,
         login: tuple[str, str] | None = None,
         home: Path | None = None,
+        local_settings: str = "",
     ) -> None:
         self._dags_folder = dags_folder
+        self._local_settings = local_settings
         self._given = dict(environment or {})
         self._triggerers = triggerers
         self._login = login
@@ -83,6 +95,8 @@ class RealAirflow:
             self.home = self._home or Path(tempfile.mkdtemp(prefix="snapshot-dr-airflow-"))
             if self._home is None:
                 stack.callback(shutil.rmtree, self.home)
+            (self.home / "config").mkdir()
+            (self.home / "config" / "airflow_local_settings.py").write_text(self._local_settings, encoding="utf-8")
             self.database = stack.enter_context(Postgresql())
             self.processes = {}
             self._former: list[ChildProcess] = []

@@ -17,7 +17,7 @@ import psutil
 from snapshot_dr_provider.sandbox import Sandbox, SandboxControl, World
 from snapshot_dr_provider.sandbox.world import SnapshotSeed
 from tests import worlds
-from tests.e2e.airflow_processes import RealAirflow
+from tests.e2e.airflow_processes import IMPORT_ONCE, RealAirflow
 from tests.e2e.processes import family
 
 CHECKOUT: Final = Path(__file__).parents[2]
@@ -32,13 +32,8 @@ TUNING: Final[Mapping[str, Any]] = {
     "settle_seconds": 1,
 }
 
-LOCAL_SETTINGS: Final = """
-import sys
+RETRY_SOON: Final = """
 from datetime import timedelta
-
-# Workers are forks of the scheduler, and tasks of workers: what is imported here no task imports again.
-if "scheduler" in sys.argv:
-    import snapshot_dr_provider.task_groups.all_accounts
 
 
 def task_policy(task):
@@ -170,8 +165,6 @@ def deployed(
     :param home: of Airflow, which is new; its logs stay there.
     """
     settings_path = home / "settings.yaml"
-    (home / "config").mkdir()
-    (home / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS, encoding="utf-8")
     given = {
         **worlds.connections(worlds.world(1, 1)),
         **ENVIRONMENT,
@@ -180,7 +173,7 @@ def deployed(
         **(environment or {}),
     }
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    with RealAirflow(dags_folder, given, home=home) as airflow:
+    with RealAirflow(dags_folder, given, home=home, local_settings=IMPORT_ONCE + RETRY_SOON) as airflow:
         yield RealDeployment(airflow, sandbox.control, settings_path)
         sessions = airflow.sessions
     after = {child.pid for child in psutil.Process().children(recursive=True)}
