@@ -20,6 +20,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"snapshot_dr_provider {release}"
 html_copy_source = False
+html_show_copyright = False
 
 # Headings can be linked to, as on the pages of a repository.
 myst_heading_anchors = 3
