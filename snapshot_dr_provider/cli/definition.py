@@ -26,7 +26,7 @@ def get_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="snapshot-dr",
             help="Disaster-recovery copies of EBS snapshots",
-            subcommands=(_SANDBOX, _DEMO, _POLICY, _COVERAGE, _PLAN),
+            subcommands=(_SANDBOX, _DEMO, _POLICY, _PREFLIGHT, _PLAN, _COVERAGE),
         ),
     ]
 
@@ -237,6 +237,17 @@ _COVERAGE = ActionCommand(
         "missing, 1 if there is a gap, 2 if something could not be read."
     ),
     func=lazy_load_command("snapshot_dr_provider.cli.coverage.command.show_coverage"),
+    args=(_SETTINGS, _ACCOUNT, _JSON, ARG_VERBOSE),
+)
+
+_PREFLIGHT = ActionCommand(
+    name="preflight",
+    help="Say what stands against a run, and how to mend it",
+    description=(
+        "Enters all accounts as the DAG does, rehearses copies, reads keys, key policies and queues, and changes "
+        "nothing. Ends with 0 if nothing stands against a run, 1 if something does, 2 if something is not known."
+    ),
+    func=lazy_load_command("snapshot_dr_provider.cli.preflight.command.show_preflight"),
     args=(_SETTINGS, _ACCOUNT, _JSON, ARG_VERBOSE),
 )
 

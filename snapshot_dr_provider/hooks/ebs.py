@@ -16,12 +16,15 @@ from snapshot_dr_provider.domain.lineage import (
     encode_tags,
 )
 from snapshot_dr_provider.domain.snapshots import Snapshot
-from snapshot_dr_provider.exceptions import NotFoundError
+from snapshot_dr_provider.exceptions import AwsError, NotFoundError
 from snapshot_dr_provider.hooks.account import AccountHook
 from snapshot_dr_provider.hooks.wire import read_snapshot, write_filters, write_tags
 
 MAX_FILTER_VALUES: Final = 200
 """Values that one filter of a Describe call takes. From memory, not read in a current source."""
+
+_WOULD_HAVE: Final = "DryRunOperation"
+"""Code of the error by which EC2 says that a call would have been permitted."""
 
 PAGE_SIZE: Final = 1000
 """Snapshots a page; the most that DescribeSnapshots gives (aws 5.5)."""
@@ -144,6 +147,29 @@ class EbsSnapshotHook(AccountHook):
             self.where,
         )
         return copy_id
+
+    def rehearse_copy(self, source_snapshot_id: str, source_region: str, lineage: Lineage) -> None:
+        """
+        Ask whether a copy would be permitted, with its tags, and start none.
+
+        EC2 then looks at its own permissions and at the parameters: neither at the source nor at what the keys allow
+        (observed, no promise: aws 1.5).
+
+        :raises AccessDeniedError: when it would not.
+        """
+        try:
+            with self.asking(f"rehearse copying {source_snapshot_id}", once=True) as client:
+                client.copy_snapshot(
+                    DryRun=True,
+                    SourceSnapshotId=source_snapshot_id,
+                    SourceRegion=source_region,
+                    Encrypted=True,
+                    KmsKeyId=lineage.kms_key_arn,
+                    TagSpecifications=[{"ResourceType": "snapshot", "Tags": write_tags(encode_tags(lineage))}],
+                )
+        except AwsError as error:
+            if error.code != _WOULD_HAVE:
+                raise
 
     def share(self, snapshot_id: str, with_account_id: str) -> None:
         """

@@ -40,7 +40,12 @@ class EventQueueHook(AccountHook):
     :param dead_letter_queue_url: of the other one.
     """
 
-    permissions: ClassVar[tuple[str, ...]] = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SendMessage")
+    permissions: ClassVar[tuple[str, ...]] = (
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:SendMessage",
+        "sqs:GetQueueAttributes",
+    )
 
     def __init__(self, aws_conn_id: str, *, queue_url: str, dead_letter_queue_url: str, **kwargs: Any) -> None:
         url = parse_queue_url(queue_url)
@@ -48,6 +53,17 @@ class EventQueueHook(AccountHook):
         super().__init__(aws_conn_id, **{**place, **kwargs, "client_type": "sqs"})
         self.queue_url = queue_url
         self.dead_letter_queue_url = dead_letter_queue_url
+
+    def waiting(self, url: str) -> int:
+        """
+        Count the messages that wait in one of the two queues; approximately, as SQS knows it itself.
+
+        :raises NotFoundError: when there is no such queue.
+        """
+        name = "ApproximateNumberOfMessages"
+        with self.asking(f"read the attributes of {url}") as client:
+            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+        return int(answer["Attributes"][name])
 
     def receive(self, *, wait_seconds: int, hide_seconds: int) -> list[Message]:
         """

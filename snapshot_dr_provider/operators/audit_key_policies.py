@@ -19,7 +19,6 @@ from snapshot_dr_provider.domain.audit_report import (
     in_order,
     table,
 )
-from snapshot_dr_provider.domain.key_policy.facts import Surroundings
 from snapshot_dr_provider.domain.key_policy.findings import Finding, Severity, Verdict
 from snapshot_dr_provider.domain.key_policy.rules import KeyExpectations, judge_key
 from snapshot_dr_provider.domain.key_policy.run_rules import SETTINGS, judge_duration
@@ -35,7 +34,6 @@ from snapshot_dr_provider.operators.dr_facts import DrRegion
 from snapshot_dr_provider.operators.run_coverage import RunCoverage, coverage_does_not_apply
 from snapshot_dr_provider.operators.run_outcome import RunOutcome, RunTasks
 from snapshot_dr_provider.settings import Settings, configured_settings_path, load_settings
-from snapshot_dr_provider.settings.names import partition_of
 from snapshot_dr_provider.stage import fail_for
 from snapshot_dr_provider.triggers.clock import current_clock
 
@@ -179,7 +177,7 @@ class AuditKeyPoliciesOperator(BaseOperator):
         findings: list[Finding] = []
         for region in sorted(settings.destinations):
             place = DrRegion(settings, region, checks)
-            around = _surroundings(settings, region, frozenset(members), now)
+            around = place.surroundings(frozenset(members), now)
             for facts in place.read_keys():
                 findings += judge_key(facts, around, expectations)
             copies = place.read_copies()
@@ -243,16 +241,3 @@ def _coverage(
         return None, coverage_does_not_apply("rpo_hours was not set when the run began; the next run is judged by it")
     coverage = RunCoverage(outcome, timedelta(hours=settings.rpo_hours), now)
     return coverage, coverage.judge_accounts()
-
-
-def _surroundings(settings: Settings, region: str, members: frozenset[str], now: datetime) -> Surroundings:
-    connection = settings.source_connection
-    return Surroundings(
-        organization_id=settings.organization_id,
-        dr_account_id=settings.dr_account.account_id,
-        region=region,
-        now=now,
-        partition=partition_of(region),
-        role_name=connection.role_name if connection else None,
-        member_accounts=members,
-    )

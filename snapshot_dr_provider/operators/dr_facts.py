@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from snapshot_dr_provider.domain.key_policy.facts import KeyFacts, KeyKind
+from snapshot_dr_provider.domain.key_policy.facts import KeyFacts, KeyKind, Surroundings
 from snapshot_dr_provider.domain.key_policy.snapshot_facts import DrRegionFacts
 from snapshot_dr_provider.domain.lineage import Stage
 from snapshot_dr_provider.domain.snapshots import Snapshot
@@ -14,6 +15,7 @@ from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.ebs import SnapshotAuditHook
 from snapshot_dr_provider.hooks.key_policies import KeyPolicyHook
 from snapshot_dr_provider.settings import Settings
+from snapshot_dr_provider.settings.names import partition_of
 
 COPIES: Final = "copies"
 SHARING: Final = "sharing"
@@ -46,7 +48,7 @@ class DrRegion:
         destination = self.settings.destinations[self.region]
         named: list[tuple[str, KeyKind]] = [(destination.kms_b, "kms-b"), (destination.kms_c, "kms-c")]
         named += [(arn, "kms-c") for arn in destination.former_kms_c]
-        hook = KeyPolicyHook(**self._credentials)
+        hook = KeyPolicyHook(**self.credentials)
         for arn, kind in named:
             try:
                 yield hook.facts(arn, kind)
@@ -62,7 +64,7 @@ class DrRegion:
         :raises SnapshotDrError: for what may pass.
         """
         destination = self.settings.destinations[self.region]
-        hook = SnapshotAuditHook(**self._credentials)
+        hook = SnapshotAuditHook(**self.credentials)
         unread: dict[str, str] = {}
         copies = _unless_refused(COPIES, lambda: hook.copies(Stage.KMS_C), unread)
         public = _unless_refused(SHARING, lambda: hook.public_copies(Stage.KMS_C), unread)
@@ -85,8 +87,22 @@ class DrRegion:
             unread=unread,
         )
 
+    def surroundings(self, members: frozenset[str], now: datetime) -> Surroundings:
+        """Say what is known around the keys here, when their policies are judged."""
+        connection = self.settings.source_connection
+        return Surroundings(
+            organization_id=self.settings.organization_id,
+            dr_account_id=self.settings.dr_account.account_id,
+            region=self.region,
+            now=now,
+            partition=partition_of(self.region),
+            role_name=connection.role_name if connection else None,
+            member_accounts=members,
+        )
+
     @property
-    def _credentials(self) -> dict[str, Any]:
+    def credentials(self) -> dict[str, Any]:
+        """Give the arguments of a hook that works there."""
         account = self.settings.dr_account
         return {
             "aws_conn_id": account.aws_conn_id,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from snapshot_dr_provider.domain.accounts import Account
+from snapshot_dr_provider.domain.planning import Selection
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.run_options import Period, RunOptions, RunParams, tag_filters
 from snapshot_dr_provider.exceptions import ConfigurationError
@@ -70,6 +71,18 @@ def _asked_for(accounts: tuple[Account, ...], account_ids: Sequence[str], asked_
         )
         raise ConfigurationError(msg)
     return tuple(account for account in accounts if not account_ids or account.account_id in account_ids)
+
+
+def all_that_is_wanted(settings: Settings, now: datetime) -> Selection:
+    """Say which snapshots somebody wants copied, whenever they were taken; the period is of no account."""
+    wanted = settings.selection
+    return Selection(
+        start=now,
+        end=now,
+        include_tags=tag_filters(wanted.include_tags),
+        exclude_tags=tag_filters(wanted.exclude_tags),
+        include_unencrypted=wanted.include_unencrypted,
+    )
 
 
 def options_of(period: Period, params: RunParams, settings: Settings, routes: Sequence[Route]) -> RunOptions:

@@ -151,6 +151,21 @@ def test_kms_b_that_cannot_be_seen_is_refused_at_once(deployment: Deployment) ->
     assert deployment.made("kms-b") == []
 
 
+def test_kms_b_that_cannot_be_seen_any_more_when_its_copy_is_shared_is_named(deployment: Deployment) -> None:
+    """Where KMS-B is tightened too far between hop 1 and the share, hop 2 is red and names the key; then it goes on."""
+    deployment.start(worlds.world(1, 1, copy_seconds=0.3))
+    deployment.airflow.before["account.rotate_to_kms_c[0]"] = lambda: deployment.control.put_key_policy(
+        KMS_B, without_organization()
+    )
+    run = deployment.run_day()
+    assert run.red == {"account.rotate_to_kms_c[0]", "audit"}
+    assert f"KMS-B {KMS_B} is to blame: its key policy" in run.errors["account.rotate_to_kms_c[0]"], run.errors
+    deployment.control.put_key_policy(KMS_B, worlds.org_policy())
+    deployment.airflow.clear(run, "account.rotate_to_kms_c", 0)
+    assert run.is_green, run.errors
+    deployment.expect_done()
+
+
 def without_organization() -> dict[str, Any]:
     """Write KMS-B's key policy without what it gives the organization."""
     policy = worlds.org_policy()

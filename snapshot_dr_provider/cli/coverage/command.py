@@ -13,10 +13,8 @@ from snapshot_dr_provider.cli.coverage.show import show
 from snapshot_dr_provider.cli.process import reading_command
 from snapshot_dr_provider.cli.terminal import terminal
 from snapshot_dr_provider.domain.coverage_report import UNDECIDED, CoverageReport
-from snapshot_dr_provider.domain.planning import Selection
-from snapshot_dr_provider.domain.run_options import tag_filters
 from snapshot_dr_provider.exceptions import SnapshotDrError
-from snapshot_dr_provider.operators.run_scope import list_routes
+from snapshot_dr_provider.operators.run_scope import all_that_is_wanted, list_routes
 from snapshot_dr_provider.settings import Settings, configured_settings_path, load_settings
 
 if TYPE_CHECKING:
@@ -53,17 +51,11 @@ def read_coverage(settings: Settings, account_ids: Sequence[str] = ()) -> Covera
     :raises SnapshotDrError: when it is not even known which accounts there are.
     """
     now = datetime.now(UTC)
-    wanted = settings.selection
-    selection = Selection(
-        start=now,
-        end=now,
-        include_tags=tag_filters(wanted.include_tags),
-        exclude_tags=tag_filters(wanted.exclude_tags),
-        include_unencrypted=wanted.include_unencrypted,
-    )
     rpo = None if settings.rpo_hours is None else timedelta(hours=settings.rpo_hours)
     routes = list_routes(settings, account_ids, asked_by="--account")
-    return CoverageReport(now, rpo, tuple(ask_each(routes, CoverageReader(selection, rpo, now).read)))
+    return CoverageReport(
+        now, rpo, tuple(ask_each(routes, CoverageReader(all_that_is_wanted(settings, now), rpo, now).read))
+    )
 
 
 def _refuse(reason: str) -> NoReturn:

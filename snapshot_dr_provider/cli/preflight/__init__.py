@@ -1,0 +1,1 @@
+"""The command ``airflow snapshot-dr preflight``: what is missing before a run."""
