@@ -38,3 +38,12 @@ def test_links_lead_somewhere(page):
 def test_the_readme_fits_two_screens():
     """The README stays within what one reads in one go: about two screens of 72 lines."""
     assert len(README.splitlines()) <= 144
+
+
+def test_the_docs_show_what_the_tests_airflow_imports_once():
+    """The local settings that the deployment page recommends are those under which the tests' Airflow runs."""
+    from tests.e2e.airflow_processes import IMPORT_ONCE
+
+    code = "\n".join(line for line in IMPORT_ONCE.strip().splitlines() if not line.startswith("#"))
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert code in re.sub(r"^  ", "", page, flags=re.MULTILINE)
