@@ -18,17 +18,19 @@ PRIORITIES: Final = range(1_000_000)
 @dataclass(frozen=True, slots=True)
 class SourceSize:
     """
-    What the stages hand on of a source: the sizes by which a copy is compared with it, and how urgent it is.
+    What the stages hand on of a source: the sizes by which a copy is compared with it, and how urgent and new it is.
 
     :param volume_size_gib: size of the volume in GiB; 0 where it is not known (a fresh copy, aws 1.8).
     :param full_snapshot_bytes: bytes of all blocks; equal on source and copies as far as observed (aws 8.2);
         ``None`` where AWS does not report it.
     :param priority: one of :data:`PRIORITIES`, the lowest first; ``None`` for those that come after all that have one.
+    :param is_kept: whether it had a verified KMS-C copy already when the run was planned.
     """
 
     volume_size_gib: int = 0
     full_snapshot_bytes: int | None = None
     priority: int | None = None
+    is_kept: bool = False
 
     @property
     def rank(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from snapshot_dr_provider._compat import AwsBaseOperator, Context, aws_template_fields
@@ -72,7 +73,8 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         if options.coverage:
             stock = take_stock(seen.sources, options.selection, seen.origin)
             context["ti"].xcom_push(key=STOCK, value=write_stock(stock))
-        context["ti"].xcom_push(key=RECORDS, value=write_records(plan.wanted))
+        wanted = {source: replace(size, is_kept=source in plan.kept) for source, size in plan.wanted.items()}
+        context["ti"].xcom_push(key=RECORDS, value=write_records(wanted))
 
     def _report(self, context: Context, route: Route, plan: CopyPlan) -> None:
         for snapshot_id, reason in plan.not_wanted.items():

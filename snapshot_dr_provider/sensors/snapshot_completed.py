@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snapshot_dr_provider._compat import AwsBaseSensor, Context, aws_template_fields, conf
+from snapshot_dr_provider.assets import KMS_C_COPIES, asset_of
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, differences, is_verified
 from snapshot_dr_provider.domain.lineage import Stage, copies_by_source, seniority
+from snapshot_dr_provider.domain.new_copies import tell_new_copies
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import SnapshotDrError
@@ -22,11 +24,16 @@ from snapshot_dr_provider.triggers.snapshot_completed import SnapshotCompletedTr
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Divide what a gate is about: what may pass, what is still pending, and what is wrong with the rest."""
+    """
+    Divide what a gate is about: what may pass, what is still pending, and what is wrong with the rest.
+
+    :param verified: the copy of each source that has a verified one; of what is looked up by its source only.
+    """
 
     good: dict[str, SourceSize] = field(default_factory=dict)
     pending: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    verified: dict[str, Snapshot] = field(default_factory=dict)
 
 
 class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
@@ -35,6 +42,10 @@ class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
 
     It trusts nobody's word: it finds the copies by their lineage, or takes their ids, and reads them from AWS. There
     is no limit of ten minutes (aws 5.9): ``timeout`` of the sensor holds.
+
+    With :data:`~snapshot_dr_provider.assets.KMS_C_COPIES` among its ``outlets`` it tells Airflow of the KMS-C copies
+    that are new with this run, when it succeeds and there are any; ``docs/assets.md`` says what. Without that, and of
+    copies that it was given by their own ids, it tells nothing.
 
     :param stage: ``kms-b`` for copies in the Org-A account, ``kms-c`` for copies in the DR account.
     :param snapshot_ids: ids of copies, to check these instead of looking copies up by their sources; their sizes are
@@ -96,7 +107,22 @@ class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
         if findings.pending:
             return False
         self._leave(context, findings.good, findings.failures)
+        self._tell(context, route, findings)
         return True
+
+    def _tell(self, context: Context, route: Route, findings: Findings) -> None:
+        """Add the event of what is new to the outlet, of which Airflow makes one once the task has succeeded."""
+        if Stage(self.stage) is not Stage.KMS_C or KMS_C_COPIES not in self.outlets:
+            return
+        told = tell_new_copies(route, str(context["run_id"]), findings.good, findings.verified)
+        if told is None:
+            self.log.info("%s: no copy is new with this run; no asset event", route.label)
+            return
+        asset = asset_of(route)
+        context["outlet_events"][KMS_C_COPIES].add(asset, extra=told)
+        self.log.info(
+            "%s: %d new copies are told by an event of the asset %s", route.label, told["new_copies"], asset.uri
+        )
 
     def _defer(self, context: Context) -> None:
         options = CopyOptions.from_json(self.options or {})
@@ -152,8 +178,10 @@ def _judge_sources(
     findings = Findings()
     for source, size in sources.items():
         copies = sorted(grouped.get(source, ()), key=seniority)
-        if any(is_verified(copy, expected, size) for copy in copies):
+        verified = next((copy for copy in copies if is_verified(copy, expected, size)), None)
+        if verified is not None:
             findings.good[source] = size
+            findings.verified[source] = verified
         elif any(copy.state == "pending" for copy in copies):
             findings.pending.append(source)
         elif copies:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from airflow.sdk import task_group
 
+from snapshot_dr_provider.assets import KMS_C_COPIES
 from snapshot_dr_provider.operators.copy_snapshot_to_kms_b import CopySnapshotToKmsBOperator
 from snapshot_dr_provider.operators.delete_kms_b import DeleteKmsBOperator
 from snapshot_dr_provider.operators.plan_copies import PlanCopiesOperator
@@ -56,7 +57,12 @@ def account(route: dict[str, Any], options: dict[str, Any]) -> None:
         )
         >> RotateToKmsCOperator(task_id="rotate_to_kms_c", records_from=at_b, deferrable=True, **later)
         >> SnapshotCompletedSensor(
-            task_id="kms_c_completed", stage="kms-c", records_from=rotated, deferrable=True, **later
+            task_id="kms_c_completed",
+            stage="kms-c",
+            records_from=rotated,
+            outlets=[KMS_C_COPIES],
+            deferrable=True,
+            **later,
         )
         >> DeleteKmsBOperator(task_id="delete_kms_b", records_from=at_c, **later)
     )

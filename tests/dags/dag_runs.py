@@ -16,6 +16,7 @@ from airflow.api_fastapi.core_api.datamodels.task_instances import ClearTaskInst
 from airflow.api_fastapi.core_api.routes.public.task_instances import post_clear_task_instances
 from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+from airflow.models.asset import AssetEvent
 from airflow.models.dagbag import DBDagBag
 from airflow.models.dagrun import DagRun
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
@@ -26,6 +27,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import delete, select
+from sqlalchemy.orm import joinedload
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG
@@ -266,6 +268,13 @@ def xcoms(run: Run) -> dict[tuple[str, str], str]:
     with create_session() as session:
         rows = session.scalars(select(XComModel).where(XComModel.dag_id == DAG_ID, XComModel.run_id == run.run_id))
         return {(_name(row.task_id, row.map_index), row.key): json.dumps(row.value) for row in rows}
+
+
+def asset_events(run: Run) -> list[AssetEvent]:
+    """Read the asset events that the tasks of a run have made, in their order, each with its asset."""
+    made = select(AssetEvent).where(AssetEvent.source_dag_id == DAG_ID, AssetEvent.source_run_id == run.run_id)
+    with create_session() as session:
+        return list(session.scalars(made.order_by(AssetEvent.id).options(joinedload(AssetEvent.asset))))
 
 
 def rendered_fields(run: Run) -> dict[str, str]:

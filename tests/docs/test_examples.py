@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE_DAG = ROOT / "docs" / "examples" / "one_account_dag.py"
+CONSUMERS = ROOT / "docs" / "examples" / "restore_drill_dag.py"
 
 
 def test_the_readme_shows_the_example_dag_as_it_is():
@@ -47,3 +48,18 @@ def test_the_docs_show_what_the_tests_airflow_imports_once():
     code = "\n".join(line for line in IMPORT_ONCE.strip().splitlines() if not line.startswith("#"))
     page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     assert code in re.sub(r"^  ", "", page, flags=re.MULTILINE)
+
+
+def test_the_docs_show_the_consumers_as_they_are():
+    """The DAGs on new copies can be loaded, and are scheduled by the very names that the docs give."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk import Asset, AssetAlias, AssetAll
+
+    bag = DagBag(CONSUMERS)
+    assert not bag.import_errors
+    assert {dag_id: dag.timetable.asset_condition for dag_id, dag in bag.dags.items()} == {
+        "payments_restore_drill": AssetAll(Asset("x-snapshot-dr://kms-c/999999999999/us-east-1/111111111111")),
+        "new_copies_report": AssetAll(AssetAlias("snapshot-dr/kms-c")),
+    }
+    code = CONSUMERS.read_text(encoding="utf-8").split("\n\n", 1)[1]
+    assert f"```python\n{code}```" in (ROOT / "docs" / "assets.md").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.operators.list_routes import ListRoutesOperator
@@ -146,4 +147,11 @@ class AccountRun:
         task = self.tasks[task_id].prepare_for_execution()
         task.route, task.options = self.route, self.options
         instance = TaskInstance(task_id, self.xcoms, RUN_ID)
-        return call(task, {"ti": instance, "task_instance": instance, "task": task, "run_id": RUN_ID}, *arguments)
+        context = {
+            "ti": instance,
+            "task_instance": instance,
+            "task": task,
+            "run_id": RUN_ID,
+            "outlet_events": OutletEventAccessors(),
+        }
+        return call(task, context, *arguments)

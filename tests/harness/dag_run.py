@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from snapshot_dr_provider.stage import RUN_OPTIONS
 from snapshot_dr_provider.task_groups.account import OPEN_WINDOW, STAGES
@@ -153,6 +154,7 @@ class DagRun:
             "task_instance": instance,
             "task": task,
             "run_id": self.run_id,
+            "outlet_events": OutletEventAccessors(),
             "dag_run": run,
             "params": {"day": self.day},
         }
