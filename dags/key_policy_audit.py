@@ -10,6 +10,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
+from snapshot_dr_provider.notifications import tell_lost_audit
 from snapshot_dr_provider.operators.audit_key_policies import AuditKeyPoliciesOperator
 from snapshot_dr_provider.task_groups.account import RETRY
 
@@ -23,6 +24,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=RETRY,
+    on_failure_callback=tell_lost_audit,
     tags=["aws", "ebs", "kms", "disaster-recovery"],
 ) as dag:
     # A call for each copy: 20,000 take about 17 minutes at the rate that EC2 grants (aws 3.4).

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG, Asset, AssetWatcher
 
+from snapshot_dr_provider.notifications import tell_lost_audit
 from snapshot_dr_provider.operators.list_event_routes import ListEventRoutesOperator
 from snapshot_dr_provider.task_groups.account import RETRY
 from snapshot_dr_provider.task_groups.all_accounts import copy_all_accounts
@@ -32,6 +33,7 @@ with DAG(
     max_active_runs=3,
     max_active_tasks=64,
     default_args=RETRY,
+    on_failure_callback=tell_lost_audit,
     tags=["aws", "ebs", "disaster-recovery"],
 ) as dag:
     copy_all_accounts(ListEventRoutesOperator(task_id="list_routes", inlets=[created_snapshots]))

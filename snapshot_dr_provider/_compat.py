@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 # Moved from airflow.exceptions to airflow.sdk.exceptions in 3.2; common-compat knows both places.
 from airflow.providers.common.compat.sdk import (
+    AirflowConfigException,
     AirflowException,
     AirflowFailException,
     AirflowNotFoundException,
@@ -21,6 +22,7 @@ from airflow.providers.common.compat.sdk import (
 
 __all__ = [
     "BASE_AWS_CONSOLE_LINK",
+    "AirflowConfigException",
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",

@@ -83,6 +83,13 @@ def _config() -> dict[str, object]:
                     "example": "/opt/airflow/config/snapshot_dr.yaml",
                     "default": None,
                 },
+                "failure_notifier": {
+                    "description": "Import path of a notifier, or of a list of them, called once for each red run.",
+                    "version_added": "0.1.0",
+                    "type": "string",
+                    "example": "dr_alerts.on_call",
+                    "default": None,
+                },
             },
         },
     }

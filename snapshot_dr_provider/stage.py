@@ -29,6 +29,12 @@ STOCK: Final = "stock"
 KMS_B_COPIES: Final = "kms_b_copies"
 """What the last stage of an account tells the audit of the KMS-B copies that are left, which only Org-A can see."""
 
+CAUSE: Final = "cause"
+"""Why a task has failed as a whole, for whoever words what has become of its run."""
+
+MAX_CAUSE: Final = 2000
+"""Characters of it that are left; the task log has the whole of it."""
+
 ROUTE_FIELDS: Final = (
     "dr_account_id",
     "dr_aws_conn_id",
@@ -193,17 +199,28 @@ def _require_key(name: str, arn: str, region: str) -> None:
         raise ConfigurationError(msg)
 
 
-def fail_for(error: SnapshotDrError) -> NoReturn:
+def fail(context: Context, why: str, *, permanent: bool = True, error: SnapshotDrError | None = None) -> NoReturn:
     """
-    Fail a task with one of our errors: at once when trying again cannot help, else with Airflow's retries.
+    Fail a task and leave the reason for the audit, which names it with the run.
+
+    :raises AirflowFailException: when trying again cannot help.
+    :raises AirflowException: when it may; it is left to Airflow's retries.
+    """
+    context["ti"].xcom_push(key=CAUSE, value=why[:MAX_CAUSE])
+    raise (AirflowFailException if permanent else AirflowException)(why) from error
+
+
+def fail_for(context: Context, error: SnapshotDrError) -> NoReturn:
+    """
+    Fail a task with one of our errors.
 
     :raises AirflowFailException: for a permanent error.
     :raises AirflowException: for a passing one.
     """
-    raise (AirflowFailException if error.permanent else AirflowException)(str(error)) from error
+    fail(context, str(error), permanent=error.permanent, error=error)
 
 
-def raise_for_event(event: Mapping[str, Any] | None) -> None:
+def raise_for_event(context: Context, event: Mapping[str, Any] | None) -> None:
     """
     Fail the task when its trigger could not work at all.
 
@@ -214,4 +231,4 @@ def raise_for_event(event: Mapping[str, Any] | None) -> None:
         msg = "the trigger ended without an event; trying again"
         raise AirflowException(msg)
     if "error" in event:
-        raise (AirflowFailException if event["permanent"] else AirflowException)(event["error"])
+        fail(context, event["error"], permanent=event["permanent"])

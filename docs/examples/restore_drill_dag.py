@@ -20,10 +20,9 @@ def restore_drill(triggering_asset_events: Any) -> list[str]:
 def report(triggering_asset_events: Any) -> dict[str, int]:
     """Count the new copies of each account."""
     counts: dict[str, int] = {}
-    for events in triggering_asset_events.values():
-        for event in events:
-            account = event.extra["account_name"]
-            counts[account] = counts.get(account, 0) + event.extra["new_copies"]
+    for event in triggering_asset_events[KMS_C_COPIES]:
+        account = event.extra["account_name"]
+        counts[account] = counts.get(account, 0) + event.extra["new_copies"]
     return counts
 
 

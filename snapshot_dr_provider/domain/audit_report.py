@@ -145,7 +145,7 @@ def table(findings: Iterable[Finding]) -> Iterator[str]:
 def complaint(report: AuditReport) -> str:
     """Word why an audit fails: how much was found, and the rules with what to do about the first of them."""
     found = report.blocking
-    named = [_in_a_message(found[index]) for index in sorted(_fair_choice(found, MAX_IN_MESSAGE))]
+    named = [in_a_message(found[index]) for index in sorted(_fair_choice(found, MAX_IN_MESSAGE))]
     if len(found) > len(named):
         named.append(f"and {len(found) - len(named)} more; the log and the report have them")
     undecided = " or undecided" if report.fail_on_undecided else ""
@@ -201,7 +201,8 @@ def _explained(finding: Finding) -> Iterator[str]:
             yield from (f"          {line}" for line in more)
 
 
-def _in_a_message(finding: Finding) -> str:
+def in_a_message(finding: Finding) -> str:
+    """Word a finding and its remedy in one line."""
     undecided = ", undecided" if finding.verdict is Verdict.UNDECIDED else ""
     where = f" ({finding.statement})" if finding.statement else ""
     remedy = textwrap.shorten(finding.remedy, MAX_REMEDY, placeholder=" ... (the whole of it is in the log)")

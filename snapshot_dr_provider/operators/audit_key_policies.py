@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from snapshot_dr_provider._compat import AirflowFailException, BaseOperator, Context
@@ -19,6 +20,7 @@ from snapshot_dr_provider.domain.audit_report import (
     in_order,
     table,
 )
+from snapshot_dr_provider.domain.failure_message import RedTask, word_failure
 from snapshot_dr_provider.domain.key_policy.findings import Finding, Severity, Verdict
 from snapshot_dr_provider.domain.key_policy.rules import KeyExpectations, judge_key
 from snapshot_dr_provider.domain.key_policy.run_rules import SETTINGS, judge_duration
@@ -30,6 +32,7 @@ from snapshot_dr_provider.domain.key_policy.snapshot_rules import (
 from snapshot_dr_provider.domain.run_options import SCHEDULED
 from snapshot_dr_provider.exceptions import ConfigurationError, ReportError, SettingsError, SnapshotDrError
 from snapshot_dr_provider.hooks.report_files import write_report
+from snapshot_dr_provider.notifications import FAILURE, configured_notifiers, log_link, tell_failure
 from snapshot_dr_provider.operators.dr_facts import DrRegion
 from snapshot_dr_provider.operators.run_coverage import RunCoverage, coverage_does_not_apply
 from snapshot_dr_provider.operators.run_outcome import RunOutcome, RunTasks
@@ -51,6 +54,8 @@ class AuditKeyPoliciesOperator(BaseOperator):
     alone, so that this task has to be the only one (airflow 2, 3).
 
     Alone in a DAG, without ``routes_from``, it audits keys and copies, and the rules on runs do not apply.
+
+    When it fails, the notifiers of the option ``[snapshot_dr] failure_notifier`` tell so, once for the whole run.
 
     Returns the report as JSON, pushed also when the task fails: what was broken or left undecided, no more than some
     200 findings one by one, and counts of the rest. The files of the report have everything; a later try replaces
@@ -100,6 +105,8 @@ class AuditKeyPoliciesOperator(BaseOperator):
         self.plan_task = plan_task
         self.stage_tasks = tuple(stage_tasks)
         self.other_tasks = tuple(other_tasks)
+        # Beside the callbacks of the DAG's author, whether those are its own or of default_args.
+        self.on_failure_callback = [*self.on_failure_callback, tell_failure]
 
     def execute(self, context: Context) -> dict[str, Any]:
         """
@@ -120,11 +127,11 @@ class AuditKeyPoliciesOperator(BaseOperator):
                 coverage, said = _coverage(outcome, settings, now)
                 findings += [*said, *self._judge_dr_account(outcome, coverage, settings, now)]
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         dry_run = outcome is not None and outcome.dry_run
         report = self._empty_report(context, settings, now)
         report = replace(report, findings=in_order(findings), routes=routes, dry_run=dry_run)
-        return self._conclude(context, report, settings)
+        return self._conclude(context, report, settings, outcome.red_tasks() if outcome and report.blocking else [])
 
     def _outcome(self, context: Context) -> RunOutcome | None:
         """Look at the run that this task ends, if it ends one."""
@@ -201,7 +208,9 @@ class AuditKeyPoliciesOperator(BaseOperator):
             fail_on_undecided=undecided,
         )
 
-    def _conclude(self, context: Context, report: AuditReport, settings: Settings | None) -> dict[str, Any]:
+    def _conclude(
+        self, context: Context, report: AuditReport, settings: Settings | None, red: Sequence[RedTask]
+    ) -> dict[str, Any]:
         """Print the report, write it, hand it on, and fail if it says so."""
         for line in table(bounded(report.findings)):
             self.log.info("%s", line)
@@ -209,16 +218,20 @@ class AuditKeyPoliciesOperator(BaseOperator):
             self.log.info("%-50s %5d wanted %5d verified", route.label, route.wanted, route.verified)
         value = report.to_json(brief=True)
         folder = self.report_path or (settings.audit_report_path if settings else None)
-        unwritten = ""
+        beside = ""
         try:
             value["files"] = list(self._write(folder, report)) if folder else []
-        except ReportError as error:
+            # Whoever is only told that nobody can be told when a run is red is told too late.
+            configured_notifiers()
+        except (ReportError, ConfigurationError) as error:
             if not report.blocking:
-                fail_for(error)
-            unwritten = f"\n  {error}"
+                fail_for(context, error)
+            beside = f"\n  {error}"
         context["ti"].xcom_push(key=RETURN_VALUE, value=value)
         if report.blocking:
-            raise AirflowFailException(complaint(report) + unwritten)
+            link = partial(log_link, report.dag_id, report.run_id)
+            context["ti"].xcom_push(key=FAILURE, value=asdict(word_failure(report, red, self.task_id, link)))
+            raise AirflowFailException(complaint(report) + beside)
         return value
 
     def _write(self, folder: str, report: AuditReport) -> tuple[str, ...]:

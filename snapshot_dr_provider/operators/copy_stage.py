@@ -70,25 +70,25 @@ class CopyStageOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         try:
             order = self._order(context, route, sources)
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         if order.sources and self.deferrable:
             trigger = SnapshotCopiesTrigger(order.to_json(), self._client_arguments())
             self.defer(trigger=trigger, method_name=self.execute_complete.__name__, timeout=self.timeout)
-        self._finish(context, route, sources, self._copy_now(order, route))
+        self._finish(context, route, sources, self._copy_now(context, order, route))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Hand on what the trigger has copied."""
         route = self._the_route(context)
         sources = self._the_sources(context)
-        raise_for_event(event)
+        raise_for_event(context, event)
         self._finish(context, route, sources, event["failures"])
 
-    def _copy_now(self, order: CopyOrder, route: Route) -> Mapping[str, Mapping[str, str]]:
+    def _copy_now(self, context: Context, order: CopyOrder, route: Route) -> Mapping[str, Mapping[str, str]]:
         """Copy in this process; the failures by source, as in the trigger's event."""
         try:
             outcome = asyncio.run(fulfil(order, self._hooks(route), current_clock(), current_random()))
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         failures: Mapping[str, Mapping[str, str]] = write_outcome(outcome)["failures"]
         return failures
 

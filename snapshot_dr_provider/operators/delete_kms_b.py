@@ -65,7 +65,7 @@ class DeleteKmsBOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
         try:
             retirement, stuck, left = self._retire(hooks, sources)
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         self._report(context, retirement, stuck)
         self._tell_audit(context, retirement, left)
         self._leave(

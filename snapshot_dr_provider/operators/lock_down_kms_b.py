@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from snapshot_dr_provider._compat import AirflowException, AirflowFailException, Context
+from snapshot_dr_provider._compat import AirflowException, Context
 from snapshot_dr_provider.domain.key_policy.window import close_windows, look_alikes
 from snapshot_dr_provider.domain.lineage import MAX_TAG_VALUE, Stage, lineage_of
 from snapshot_dr_provider.domain.routes import Route
@@ -23,7 +23,7 @@ from snapshot_dr_provider.operators.key_window import (
     WindowJob,
     open_doors,
 )
-from snapshot_dr_provider.stage import MAX_NAMED, fail_for
+from snapshot_dr_provider.stage import MAX_NAMED, fail, fail_for
 from snapshot_dr_provider.triggers.clock import current_clock
 from snapshot_dr_provider.triggers.threads import in_thread
 
@@ -101,9 +101,9 @@ class LockDownKmsBOperator(KeyWindowOperator):
                 self._pause(job.options.policy_settle_seconds, job.options, writes=writes)
             problems = open_doors(keys, current_clock().now())
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         if problems:
-            raise AirflowFailException("\n  ".join(["KMS-B is not locked:", *problems]))
+            fail(context, "\n  ".join(["KMS-B is not locked:", *problems]))
         self.log.info("locked: %s", ", ".join(key.arn for key in keys))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from snapshot_dr_provider._compat import AirflowException, AirflowFailException, Context
+from snapshot_dr_provider._compat import AirflowException, Context
 from snapshot_dr_provider.domain.key_policy.window import Window, close_windows, open_window
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.operators.key_window import (
@@ -18,7 +18,7 @@ from snapshot_dr_provider.operators.key_window import (
     WindowJob,
     open_doors,
 )
-from snapshot_dr_provider.stage import WINDOWS, fail_for
+from snapshot_dr_provider.stage import WINDOWS, fail, fail_for
 from snapshot_dr_provider.triggers.clock import current_clock
 
 
@@ -56,9 +56,9 @@ class OpenKmsBWindowOperator(KeyWindowOperator):
         try:
             problems = open_doors(keys, now)
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         if problems:
-            raise AirflowFailException("\n  ".join(["KMS-B was not opened:", *problems]))
+            fail(context, "\n  ".join(["KMS-B was not opened:", *problems]))
         self._open(context, job, keys, end, writes=0)
 
     def resume(self, context: Context, event: Any = None, **state: Any) -> None:
@@ -80,7 +80,7 @@ class OpenKmsBWindowOperator(KeyWindowOperator):
                 self._pause(job.options.policy_settle_seconds, job.options, end=end.isoformat(), writes=writes)
         except SnapshotDrError as error:
             self._withdraw(job, keys, end)
-            fail_for(error)
+            fail_for(context, error)
         context["ti"].xcom_push(key=WINDOWS, value={key.arn: end.isoformat() for key in keys})
         self.log.info("open for this run until %s: %s", end, ", ".join(key.arn for key in keys))
 

@@ -65,7 +65,7 @@ class PlanCopiesOperator(RouteStage, AwsBaseOperator[EbsSnapshotHook]):
             seen = look_at(hooks, options)
             plan = seen.plan(options)
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         self._report(context, route, plan)
         if options.dry_run:
             self.log.info("dry run: no records are left, so that nothing is copied")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from snapshot_dr_provider.domain.audit_report import RouteCount
 from snapshot_dr_provider.domain.coverage import Expectation, SourceSize, verified_copies
+from snapshot_dr_provider.domain.failure_message import MAX_TASKS, RedTask, worth_telling
 from snapshot_dr_provider.domain.key_policy.findings import Finding, Verdict
 from snapshot_dr_provider.domain.key_policy.run_rules import (
     CLAIMED,
@@ -24,6 +26,7 @@ from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.exceptions import SnapshotDrError
 from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.stage import (
+    CAUSE,
     FAILURES,
     KMS_B_COPIES,
     NOT_READY,
@@ -34,6 +37,9 @@ from snapshot_dr_provider.stage import (
 from snapshot_dr_provider.triggers.orders import accepted_keys
 
 SUCCESS: Final = "success"
+
+MAX_REASONS: Final = 3
+"""Snapshots of a red task whose reasons a message has."""
 
 CLEAR: Final = "Clear the red tasks with their downstream tasks, once what they name is mended."
 
@@ -67,7 +73,8 @@ class RunOutcome:
 
     :param task: the running task instance, which tells states and XComs of the others.
 
-    ``sizes`` are those of the wanted sources, once :meth:`judge` has read them.
+    ``states`` are those of the run's tasks, the mapped ones by ``task_id_index``; ``sizes`` those of the wanted
+    sources, once :meth:`judge` has read them.
     """
 
     task: Any
@@ -75,6 +82,7 @@ class RunOutcome:
     routes: tuple[Route, ...] = field(init=False)
     options: Mapping[str, Any] = field(init=False)
     not_ready: Mapping[int, str] = field(init=False)
+    states: Mapping[str, str | None] = field(init=False)
     sizes: dict[str, SourceSize] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +90,8 @@ class RunOutcome:
         self.routes = tuple(Route.from_json(item) for item in listed)
         self.options = self.task.xcom_pull(task_ids=self.names.routes, key=RUN_OPTIONS, default=None) or {}
         self.not_ready = dict(self._read_not_ready())
+        answer = self.task.get_task_states(dag_id=self.task.dag_id, run_ids=[self.task.run_id])
+        self.states = answer.get(self.task.run_id, {})
 
     def _read_not_ready(self) -> Iterator[tuple[int, str]]:
         """Read why accounts cannot be entered yet, by their place; asking only for those that may be excused."""
@@ -144,6 +154,32 @@ class RunOutcome:
         )
         return UNCHANGED.finding(Verdict.FAIL, "settings file", why, remedy)
 
+    def red_tasks(self) -> list[RedTask]:
+        """
+        Name the tasks around the routes that have not succeeded, and of each route the first one.
+
+        Of those that a message names it is read what they said.
+        """
+        wanted = self._wanted_tasks()
+        alone = len(wanted) - sum(len(self._wanted_stages(index)) for index in range(len(self.routes)))
+        found = [(name, -1, subject, self.states.get(key)) for key, subject, name in wanted[:alone]]
+        for index, route in enumerate(self.routes):
+            stages = ((name, self.states.get(f"{name}_{index}")) for name in self._wanted_stages(index))
+            found += [(name, index, route.label, state) for name, state in stages if state != SUCCESS][:1]
+        red = [
+            RedTask(place, name, index, state or "not there") for name, index, place, state in found if state != SUCCESS
+        ]
+        named = worth_telling(red)[:MAX_TASKS]
+        return [replace(task, why=self._cause(task)) if task in named else task for task in red]
+
+    def _cause(self, task: RedTask) -> str:
+        """Read why a task has failed: as a whole, or for some snapshots, of which it names a few."""
+        pull = partial(self.task.xcom_pull, task_ids=task.task_id, map_indexes=task.map_index, default=None)
+        failures = pull(key=FAILURES) or {}
+        named = [f"{source}: {why}" for source, why in list(failures.items())[:MAX_REASONS]]
+        more = [f"and {len(failures) - MAX_REASONS} more snapshots"] if len(failures) > MAX_REASONS else []
+        return "\n".join([*filter(None, [pull(key=CAUSE)]), *named, *more])
+
     def entered(self) -> list[tuple[int, Route]]:
         """List the routes by their place, without those whose account cannot be entered yet."""
         return [(index, route) for index, route in enumerate(self.routes) if index not in self.not_ready]
@@ -161,17 +197,14 @@ class RunOutcome:
 
     def _judge_tasks(self) -> Iterator[Finding]:
         """Name each task that has not succeeded, by what Airflow says of all of them."""
-        task = self.task
-        answer = task.get_task_states(dag_id=task.dag_id, run_ids=[task.run_id])
-        states: Mapping[str, str | None] = answer.get(task.run_id, {})
         wanted = self._wanted_tasks()
-        wrong = [(key, subject, name) for key, subject, name in wanted if states.get(key) != SUCCESS]
+        wrong = [(key, subject, name) for key, subject, name in wanted if self.states.get(key) != SUCCESS]
         for key, subject, name in wrong:
             yield SUCCEEDED.finding(
-                Verdict.FAIL, subject, f"{name} is {states.get(key) or 'not there'}, not success", CLEAR
+                Verdict.FAIL, subject, f"{name} is {self.states.get(key) or 'not there'}, not success", CLEAR
             )
         if not wrong:
-            yield SUCCEEDED.finding(Verdict.PASS, task.dag_id, f"{len(wanted)} tasks")
+            yield SUCCEEDED.finding(Verdict.PASS, self.task.dag_id, f"{len(wanted)} tasks")
 
     def _wanted_tasks(self) -> list[tuple[str, str, str]]:
         """List the tasks by the key of their state, with whose they are and their name."""

@@ -53,7 +53,7 @@ class RunRoutesOperator(BaseOperator):
             options = options_of(self._period(context, params, settings), params, settings, routes)
             _refuse_more_than(conf.getint("core", "max_map_length", fallback=1024), len(routes))
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         self._log(routes, options)
         context["ti"].xcom_push(key=RUN_OPTIONS, value=options.to_json())
         context["ti"].xcom_push(key=SETTINGS_FINGERPRINT, value=settings.fingerprint)

@@ -85,7 +85,7 @@ class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Check again, now that the trigger has seen nothing pending."""
-        raise_for_event(event)
+        raise_for_event(context, event)
         if not self.poke(context):
             self._defer(context)
 
@@ -101,7 +101,7 @@ class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
         try:
             findings = self._check(context, self._hooks(route))
         except SnapshotDrError as error:
-            fail_for(error)
+            fail_for(context, error)
         message = "%s: %d copies are good, %d pending, %d not good"
         self.log.info(message, route.label, len(findings.good), len(findings.pending), len(findings.failures))
         if findings.pending:

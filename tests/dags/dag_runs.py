@@ -191,6 +191,8 @@ class InlineAirflow:
         with create_session() as session:
             dag_run = _dag_run(session, run)
             dag_run.dag = _serialized(session)
+            # The scheduler leaves them to the DAG processor, which is not here.
+            dag_run.dag.has_on_failure_callback = False
             dag = self._fresh_dag()
             last_progress = time.monotonic()
             while dag_run.state == DagRunState.RUNNING:

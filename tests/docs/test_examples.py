@@ -50,7 +50,7 @@ def test_the_docs_show_what_the_tests_airflow_imports_once():
     assert code in re.sub(r"^  ", "", page, flags=re.MULTILINE)
 
 
-def test_the_docs_show_the_consumers_as_they_are():
+def test_the_consumers_of_assets_can_be_loaded():
     """The DAGs on new copies can be loaded, and are scheduled by the very names that the docs give."""
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk import Asset, AssetAlias, AssetAll
@@ -61,5 +61,12 @@ def test_the_docs_show_the_consumers_as_they_are():
         "payments_restore_drill": AssetAll(Asset("x-snapshot-dr://kms-c/999999999999/us-east-1/111111111111")),
         "new_copies_report": AssetAll(AssetAlias("snapshot-dr/kms-c")),
     }
-    code = CONSUMERS.read_text(encoding="utf-8").split("\n\n", 1)[1]
-    assert f"```python\n{code}```" in (ROOT / "docs" / "assets.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("example", "page"), [(CONSUMERS, "assets.md"), (CONSUMERS.with_name("dr_alerts.py"), "notifications.md")]
+)
+def test_a_page_shows_an_example_as_it_is(example, page):
+    """The code on a page is that of the file that tests run, without its docstring."""
+    code = example.read_text(encoding="utf-8").split("\n\n", 1)[1]
+    assert f"```python\n{code}```" in (ROOT / "docs" / page).read_text(encoding="utf-8")
