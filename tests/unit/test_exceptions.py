@@ -46,7 +46,7 @@ def test_the_drawn_tree_is_the_tree():
     """The tree in the module's docstring names each error once, and each below the class that it derives from."""
     drawn: dict[str, str] = {}
     parents: list[str] = []
-    for branch, name in re.findall(r"^([│├└─ ]*)(\w+Error)\b", str(exceptions.__doc__), re.MULTILINE):
+    for branch, name in re.findall(r"^ {4}([│├└─ ]*)(\w+Error)\b", str(exceptions.__doc__), re.MULTILINE):
         depth = len(branch) // 4
         parents[depth:] = [name]
         drawn[name] = parents[depth - 1] if depth else "Exception"

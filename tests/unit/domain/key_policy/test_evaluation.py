@@ -345,12 +345,12 @@ def test_the_deciding_statements_decide(statements, request_made):
     ],
 )
 def test_a_policy_of_32_kb_is_decided_quickly(statement):
-    """A policy at the size limit is decided within a second, whatever it is filled with (aws 9.3)."""
+    """A policy at the size limit takes less than a second of the processor, whatever it is filled with (aws 9.3)."""
     read = policy(statement)
     assert read.size > 30_000
-    began = time.perf_counter()
+    began = time.process_time()
     evaluate([read], ASKED)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_thousands_of_statements_are_decided_quickly():
@@ -360,6 +360,6 @@ def test_thousands_of_statements_are_decided_quickly():
         Statement(index, 1, "Allow", "", (PrincipalEntry("AWS", "*"),), None, ("kms:*",), None, ("*",), None, tests)
         for index in range(5000)
     )
-    began = time.perf_counter()
+    began = time.process_time()
     assert evaluate([Policy(many)], ASKED).answer is NO
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

@@ -70,9 +70,9 @@ def test_matching_is_what_the_definition_says(pattern, text):
 )
 def test_no_pattern_takes_long(pattern, text):
     """The worst patterns that fit into a policy are matched within five seconds."""
-    began = time.perf_counter()
+    began = time.process_time()
     matches_pattern(pattern, text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 VALUES = {"aws:username": "ann", "aws:PrincipalTag/team": "a*", "aws:PrincipalTag/my team": "x"}
@@ -161,7 +161,7 @@ def test_splitting_a_value_is_splitting_its_text(text, most):
 )
 def test_no_variable_takes_long(written):
     """Texts that almost are variables are told apart within five seconds."""
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UndecidedValueError):
         expand(written, VALUES.get)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

@@ -299,6 +299,6 @@ def test_places_in_a_document_are_exact(value, indent, ascii_only):
 )
 def test_reading_takes_bounded_time(text):
     """The longest documents are read or refused within five seconds, whatever is in them."""
-    began = time.perf_counter()
+    began = time.process_time()
     assert outcome(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
