@@ -26,7 +26,7 @@ def get_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="snapshot-dr",
             help="Disaster-recovery copies of EBS snapshots",
-            subcommands=(_SANDBOX, _DEMO, _POLICY, _PREFLIGHT, _PLAN, _COVERAGE),
+            subcommands=(_SANDBOX, _DEMO, _INIT, _INFRA, _POLICY, _PREFLIGHT, _PLAN, _COVERAGE),
         ),
     ]
 
@@ -158,6 +158,7 @@ _SHOW = ActionCommand(
                 "dr-copy-role",
                 "dr-key-admin-role",
                 "organization-role",
+                "event-queue-role",
             ),
         ),
         _SETTINGS,
@@ -273,6 +274,81 @@ _PLAN = ActionCommand(
         ),
         _JSON,
         ARG_VERBOSE,
+    ),
+)
+
+_FORCE = Arg(("--force",), help="Replace files that are there", action="store_true")
+
+_INIT = ActionCommand(
+    name="init",
+    help="Write a settings file to start from",
+    description=(
+        "Asks for the least that a settings file needs, or takes it from the options, and writes a file with a comment "
+        "on each setting. Asks nothing of AWS."
+    ),
+    func=lazy_load_command("snapshot_dr_provider.cli.init.command.write_settings"),
+    args=(
+        Arg(("--out",), help="File to write (default: snapshot_dr.yaml)", metavar="FILE", default="snapshot_dr.yaml"),
+        Arg(
+            ("--organization-id",),
+            help="Organization of the source accounts (Org-A)",
+            metavar="o-...",
+            type=_name_of("organization_id"),
+        ),
+        Arg(("--dr-account-id",), help="The DR account (Account-B)", metavar="N", type=_name_of("account_id")),
+        Arg(("--region",), help="Region of the DR copies", metavar="R", type=_name_of("region")),
+        Arg(
+            ("--source-region",),
+            help="Region of the sources; may be repeated. That of the DR copies by default",
+            metavar="R",
+            action="append",
+            type=_name_of("region"),
+        ),
+        Arg(
+            ("--account",),
+            help="A source account, as 111111111111=payments-prod; may be repeated",
+            metavar="N=NAME",
+            action="append",
+        ),
+        Arg(("--organizations",), help="Take the source accounts from AWS Organizations", action="store_true"),
+        Arg(
+            ("--kms-b",),
+            help="ARN of KMS-B. Without it the file has a placeholder, and `infra` makes the key",
+            metavar="ARN",
+            type=_name_of("key_arn"),
+        ),
+        Arg(("--kms-c",), help="ARN of KMS-C, likewise", metavar="ARN", type=_name_of("key_arn")),
+        Arg(
+            ("--role-name",),
+            help="Role that copies in each source account (default: SnapshotDr)",
+            metavar="NAME",
+            default="SnapshotDr",
+            type=_name_of("role_name"),
+        ),
+        Arg(
+            ("--kms-b-window",),
+            help="per_run opens KMS-B for each run alone (default: unmanaged)",
+            choices=("unmanaged", "per_run"),
+            default="unmanaged",
+        ),
+        _FORCE,
+    ),
+)
+
+_INFRA = ActionCommand(
+    name="infra",
+    help="Write the keys, roles and queues that the settings need, ready to apply",
+    description=(
+        "Writes templates of all that has to be in Account-B and in Org-A, and a README.md that says what is applied "
+        "where. Asks nothing of AWS, and applies nothing."
+    ),
+    func=lazy_load_command("snapshot_dr_provider.cli.infra.command.write_infra"),
+    args=(
+        Arg(("kind",), help="What applies them", choices=("cloudformation",)),
+        Arg(("--out",), help="Folder to write into", metavar="DIR", required=True),
+        _SETTINGS,
+        Arg(("--pin",), help="Pin an open KMS-B to source_connection.role_name of the settings", action="store_true"),
+        _FORCE,
     ),
 )
 

@@ -26,17 +26,19 @@ from snapshot_dr_provider.domain.key_policy.statements import (
 from snapshot_dr_provider.exceptions import ConfigurationError
 from snapshot_dr_provider.hooks.account import AccountHook
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook, SnapshotAuditHook
+from snapshot_dr_provider.hooks.event_queue import EventQueueHook
 from snapshot_dr_provider.hooks.key_policies import KeyAdministrationHook, KeyPolicyHook
 from snapshot_dr_provider.hooks.kms import KmsKeyHook
 from snapshot_dr_provider.hooks.organizations import OrganizationsHook
 from snapshot_dr_provider.settings import Settings
-from snapshot_dr_provider.settings.names import did_you_mean, partition_of
+from snapshot_dr_provider.settings.names import did_you_mean, parse_queue_url, partition_of
 
 HOOKS: Final[Mapping[Role, tuple[type[AccountHook], ...]]] = {
     Role.SOURCE: (EbsSnapshotHook, KmsKeyHook),
     Role.DR_COPY: (EbsSnapshotHook, SnapshotAuditHook, KmsKeyHook, KeyPolicyHook),
     Role.KEY_ADMIN: (KeyAdministrationHook,),
     Role.LISTER: (OrganizationsHook,),
+    Role.EVENTS: (EventQueueHook,),
 }
 """What works as each role."""
 
@@ -124,7 +126,17 @@ def estate_of(settings: Settings, region: str | None = None) -> Estate:
         source_regions=tuple(sources),
         destination_regions=tuple(regions),
         partition=partition_of(regions[0]),
+        queue=queue_arn(settings.events.queue_url) if settings.events else None,
+        dead_letter_queue=queue_arn(settings.events.dead_letter_queue_url) if settings.events else None,
     )
+
+
+def queue_arn(url: str) -> str | None:
+    """Name the queue of a URL by its ARN; ``None`` when it is the URL of none."""
+    queue = parse_queue_url(url)
+    if queue is None:
+        return None
+    return f"arn:{partition_of(queue.region)}:sqs:{queue.region}:{queue.account_id}:{queue.name}"
 
 
 def _trust(settings: Settings, choices: Choices) -> Trust:

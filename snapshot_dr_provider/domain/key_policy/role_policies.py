@@ -25,6 +25,7 @@ class Role(Enum):
     DR_COPY = "dr-copy-role"
     KEY_ADMIN = "dr-key-admin-role"
     LISTER = "organization-role"
+    EVENTS = "event-queue-role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Estate:
     Say what the roles work on.
 
     :param former_kms_c: keys under which earlier DR copies lie; they are looked at and no longer used.
+    :param queue: ARN of the queue of events; ``None`` where nothing listens to them, and so for the next one.
+    :param dead_letter_queue: ARN of the queue for messages that cannot be read.
     """
 
     kms_b: tuple[str, ...]
@@ -41,6 +44,8 @@ class Estate:
     destination_regions: tuple[str, ...]
     former_kms_c: tuple[str, ...] = ()
     partition: str = "aws"
+    queue: str | None = None
+    dead_letter_queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,24 @@ def _all_keys(estate: Estate) -> tuple[str, ...]:
 
 def _kms_b(estate: Estate) -> tuple[str, ...]:
     return estate.kms_b
+
+
+def _queue(estate: Estate) -> list[str]:
+    return [_required(estate.queue)]
+
+
+def _dead_letter_queue(estate: Estate) -> list[str]:
+    return [_required(estate.dead_letter_queue)]
+
+
+def _required(queue: str | None) -> str:
+    if queue is None:
+        msg = (
+            "the settings name no queue of events, so that nobody reads one. Add events with queue_url, "
+            "dead_letter_queue_url and aws_conn_id."
+        )
+        raise ConfigurationError(msg)
+    return queue
 
 
 def _through_ec2_there(estate: Estate) -> Document:
@@ -274,6 +297,10 @@ _PLACES: Final[Mapping[Role, tuple[_Place, ...]]] = {
             "list the source accounts",
             _everything,
         ),
+    ),
+    Role.EVENTS: (
+        _Place("ReadEvents", ("sqs:ReceiveMessage", "sqs:DeleteMessage"), "take events from the queue", _queue),
+        _Place("SetAside", ("sqs:SendMessage",), "set aside messages that cannot be read", _dead_letter_queue),
     ),
 }
 

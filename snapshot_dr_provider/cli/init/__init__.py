@@ -1,0 +1,1 @@
+"""The settings file that ``airflow snapshot-dr init`` writes."""
