@@ -164,6 +164,10 @@ def _dead_letter_queue(estate: Estate) -> list[str]:
     return [_required(estate.dead_letter_queue)]
 
 
+def _queues(estate: Estate) -> list[str]:
+    return [*_queue(estate), *_dead_letter_queue(estate)]
+
+
 def _required(queue: str | None) -> str:
     if queue is None:
         msg = (
@@ -301,6 +305,7 @@ _PLACES: Final[Mapping[Role, tuple[_Place, ...]]] = {
     Role.EVENTS: (
         _Place("ReadEvents", ("sqs:ReceiveMessage", "sqs:DeleteMessage"), "take events from the queue", _queue),
         _Place("SetAside", ("sqs:SendMessage",), "set aside messages that cannot be read", _dead_letter_queue),
+        _Place("LookAtQueues", ("sqs:GetQueueAttributes",), "say before a run whether the queues are there", _queues),
     ),
 }
 
