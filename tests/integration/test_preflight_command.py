@@ -281,3 +281,17 @@ def test_settings_that_cannot_be_read_are_told(command: Command) -> None:
     status, out, err = command.run()
     assert (status, out) == (2, "")
     assert "lookback_days" in err
+
+
+def test_an_account_outside_the_organization_is_told(command: Command) -> None:
+    """An account that the settings list and KMS-B's organization does not have cannot look at KMS-B, which is told."""
+    seeded = worlds.world(1, 1)
+    outside = worlds.org_policy()
+    text = json.dumps(outside).replace(worlds.ORG_A, worlds.ORG_B)
+    sandbox = command.prepare(seeded)
+    sandbox.control.put_key_policy(worlds.kms_arn(worlds.DR, worlds.KMS_B_ID), json.loads(text))
+    said = command.json()
+    told = [each for each in said["checks"] if each["check"] == "permission" and each["outcome"] == "failed"]
+    assert (said["status"], len(told)) == (1, 1)
+    assert "cannot look at KMS-B" in told[0]["detail"]
+    assert "kms:DescribeKey" in told[0]["remedy"]

@@ -65,6 +65,7 @@ class SourceAccountChecks:
         wanted = [source for source in sources if self._is_wanted(source, route)]
         detail = f"may list snapshots, {len(wanted)} of {len(sources)} are wanted, and copy them with our tags (DryRun)"
         yield Check(Kind.PERMISSION, route.label, Outcome.OK, detail)
+        yield _kms_b(hooks)
         yield from _keys(hooks, wanted)
 
     def _is_wanted(self, source: Snapshot, route: Route) -> bool:
@@ -94,6 +95,25 @@ def _lineage(route: Route, stage: Stage, now: datetime) -> Lineage:
         kms_key_arn=route.kms_b_arn if stage is Stage.KMS_B else route.kms_c_arn,
         run="preflight",
     )
+
+
+def _kms_b(hooks: RouteHooks) -> Check:
+    """
+    Look at KMS-B as the account that copies under it: AWS asks for DescribeKey at once (aws 2.2).
+
+    It answers what no policy says: whether the account is in the organization at all that the key trusts.
+    """
+    route = hooks.route
+    key = hooks.key(route.kms_b_arn, as_dr_account=False)
+    if key.state:
+        return Check(Kind.PERMISSION, route.label, Outcome.OK, f"may look at KMS-B {key.arn}")
+    remedy = (
+        "The key policy of KMS-B and the role's IAM policy both have to allow kms:DescribeKey: airflow snapshot-dr "
+        f"policy show kms-b --region {route.destination_region}, and policy show source-role. Where both do, the "
+        "account is not in the organization that the key policy names."
+    )
+    outcome = Outcome.FAILED if key.refused else Outcome.UNKNOWN
+    return Check(Kind.PERMISSION, route.label, outcome, f"cannot look at KMS-B: {key.why}", remedy)
 
 
 def _keys(hooks: RouteHooks, wanted: Iterable[Snapshot]) -> Iterator[Check]:
