@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Final
 
 from snapshot_dr_provider.cli.preflight.answers import policy_remedy, refused
-from snapshot_dr_provider.cli.preflight.source_accounts import ENABLED, rehearse_hop_2
+from snapshot_dr_provider.cli.preflight.source_accounts import ENABLED, any_of, rehearse_hop_2
 from snapshot_dr_provider.domain.key_policy.facts import KeyFacts
 from snapshot_dr_provider.domain.key_policy.findings import Finding, Severity, Verdict
 from snapshot_dr_provider.domain.key_policy.rules import KeyExpectations, judge_key
 from snapshot_dr_provider.domain.lineage import is_copy_in_flight
 from snapshot_dr_provider.domain.preflight import Check, Kind, Outcome
 from snapshot_dr_provider.domain.routes import Route
+from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import AccessDeniedError, SnapshotDrError
 from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
 from snapshot_dr_provider.hooks.key_policies import KeyPolicyHook, key_administration
@@ -58,30 +59,23 @@ class DrAccountChecks:
             return
         yield Check(Kind.SIGN_IN, label, Outcome.OK, f"STS names account {self.settings.dr_account.account_id}")
         through = [route for route in routes if route.destination_region == region]
-        if through:
-            yield self._check_permission(label, through[0])
-        yield self._check_room(label, hook, self.settings.destinations[region].copy_slots)
-        members = frozenset(route.account_id for route in routes)
-        yield from self._check_keys(place, members)
-
-    def _check_permission(self, label: str, route: Route) -> Check:
-        try:
-            rehearse_hop_2(RouteHooks(route), self.now)
-        except SnapshotDrError as error:
-            return refused(Kind.PERMISSION, label, error, policy_remedy("dr-copy-role"))
-        return Check(Kind.PERMISSION, label, Outcome.OK, "may copy snapshots with our tags (DryRun)")
-
-    def _check_room(self, label: str, hook: EbsSnapshotHook, slots: int) -> Check:
         try:
             snapshots = hook.own_snapshots()
         except SnapshotDrError as error:
-            return refused(Kind.DR_ROOM, label, error, policy_remedy("dr-copy-role"))
-        in_flight = sum(is_copy_in_flight(snapshot) for snapshot in snapshots)
-        detail = f"{len(snapshots):,} of {MOST_SNAPSHOTS:,} snapshots, {in_flight} of {slots} copies in flight"
-        if len(snapshots) < FULL_FROM * MOST_SNAPSHOTS:
-            return Check(Kind.DR_ROOM, label, Outcome.OK, detail)
-        remedy = 'Delete what need not be restored any more, or have the quota "Snapshots per Region" of EBS raised.'
-        return Check(Kind.DR_ROOM, label, Outcome.WARNING, detail, remedy)
+            yield refused(Kind.PERMISSION, label, error, policy_remedy("dr-copy-role"))
+        else:
+            if through:
+                yield self._check_permission(label, through[0], any_of(snapshots))
+            yield _check_room(label, snapshots, self.settings.destinations[region].copy_slots)
+        members = frozenset(route.account_id for route in routes)
+        yield from self._check_keys(place, members)
+
+    def _check_permission(self, label: str, route: Route, snapshot_id: str) -> Check:
+        try:
+            rehearse_hop_2(RouteHooks(route), snapshot_id, self.now)
+        except SnapshotDrError as error:
+            return refused(Kind.PERMISSION, label, error, policy_remedy("dr-copy-role"))
+        return Check(Kind.PERMISSION, label, Outcome.OK, "may copy snapshots with our tags (DryRun)")
 
     def _check_keys(self, place: DrRegion, members: frozenset[str]) -> Iterator[Check]:
         expectations = KeyExpectations(window_managed=self.settings.kms_b_window == "per_run")
@@ -143,3 +137,12 @@ class DrAccountChecks:
         except SnapshotDrError as error:
             return refused(Kind.SIGN_IN, label, error)
         return Check(Kind.SIGN_IN, label, Outcome.OK, f"STS names account {account.account_id}")
+
+
+def _check_room(label: str, snapshots: Sequence[Snapshot], slots: int) -> Check:
+    in_flight = sum(is_copy_in_flight(snapshot) for snapshot in snapshots)
+    detail = f"{len(snapshots):,} of {MOST_SNAPSHOTS:,} snapshots, {in_flight} of {slots} copies in flight"
+    if len(snapshots) < FULL_FROM * MOST_SNAPSHOTS:
+        return Check(Kind.DR_ROOM, label, Outcome.OK, detail)
+    remedy = 'Delete what need not be restored any more, or have the quota "Snapshots per Region" of EBS raised.'
+    return Check(Kind.DR_ROOM, label, Outcome.WARNING, detail, remedy)

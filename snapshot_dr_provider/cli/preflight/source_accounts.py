@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,8 +24,13 @@ from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.settings.names import partition_of
 from snapshot_dr_provider.triggers.orders import accepted_keys
 
-ANY_SNAPSHOT: Final = f"snap-{1:017x}"
-"""A rehearsal does not look at the source (aws 1.5)."""
+NOBODYS_SNAPSHOT: Final = f"snap-{1:017x}"
+"""
+For a rehearsal where there is no snapshot yet.
+
+That it does not look at the source was observed of sources that are pending, not shared, or of another Region; not of
+one that never was (aws 1.5).
+"""
 
 ENABLED: Final = "Enabled"
 
@@ -57,12 +62,12 @@ class SourceAccountChecks:
     def _permissions(self, hooks: RouteHooks) -> Iterator[Check]:
         route, remedy = hooks.route, policy_remedy("source-role")
         try:
-            hooks.kms_b().rehearse_copy(ANY_SNAPSHOT, route.source_region, _lineage(route, Stage.KMS_B, self.now))
             sources = hooks.sources().own_snapshots()
+            wanted = [source for source in sources if self._is_wanted(source, route)]
+            hooks.kms_b().rehearse_copy(any_of(wanted), route.source_region, _lineage(route, Stage.KMS_B, self.now))
         except SnapshotDrError as error:
             yield refused(Kind.PERMISSION, route.label, error, remedy)
             return
-        wanted = [source for source in sources if self._is_wanted(source, route)]
         detail = f"may list snapshots, {len(wanted)} of {len(sources)} are wanted, and copy them with our tags (DryRun)"
         yield Check(Kind.PERMISSION, route.label, Outcome.OK, detail)
         yield _kms_b(hooks)
@@ -74,21 +79,27 @@ class SourceAccountChecks:
         return not why_no_source(source, origin) and not why_excluded(source, self.selection)
 
 
-def rehearse_hop_2(hooks: RouteHooks, now: datetime) -> None:
+def rehearse_hop_2(hooks: RouteHooks, snapshot_id: str, now: datetime) -> None:
     """
     Ask whether Account-B may copy under KMS-C what a route gives it.
 
+    :param snapshot_id: one that is there, if there is one.
     :raises SnapshotDrError: when it may not, or cannot be asked.
     """
     route = hooks.route
-    hooks.kms_c().rehearse_copy(ANY_SNAPSHOT, route.destination_region, _lineage(route, Stage.KMS_C, now))
+    hooks.kms_c().rehearse_copy(snapshot_id, route.destination_region, _lineage(route, Stage.KMS_C, now))
+
+
+def any_of(snapshots: Sequence[Snapshot]) -> str:
+    """Name a snapshot to rehearse with: a real one where there is one, and else one that nobody has."""
+    return snapshots[0].snapshot_id if snapshots else NOBODYS_SNAPSHOT
 
 
 def _lineage(route: Route, stage: Stage, now: datetime) -> Lineage:
     return Lineage(
         source_account=route.account_id,
         source_region=route.source_region,
-        source_snapshot_id=ANY_SNAPSHOT,
+        source_snapshot_id=NOBODYS_SNAPSHOT,
         source_volume_id=PLACEHOLDER_VOLUME_ID,
         source_start_time=now,
         stage=stage,
