@@ -21,6 +21,7 @@ _SOURCE = "aws.ec2"
 _DETAIL_TYPE = "EBS Snapshot Notification"
 #: How often an event is passed on from bus to bus; that there is such a limit is [M] (aws 6.8).
 _MOST_HOPS = 2
+_BUS = "event-bus/"
 
 
 def _is_kept(backend: Any, queue_name: str, message: Any) -> bool:
@@ -35,7 +36,7 @@ SQSBackend.is_message_valid_based_on_retention_period = _is_kept  # type: ignore
 class Notifications:
     """Collect events while the store is locked, and deliver them once it is not.
 
-    Rules, targets and queues are those of moto's EventBridge and SQS: the whole event goes to SQS queues and to default
+    Rules, targets and queues are those of moto's EventBridge and SQS: the whole event goes to SQS queues and to
     buses, of other accounts and Regions too. Events are kept for the control API whether a rule matched or not.
     """
 
@@ -132,13 +133,13 @@ def _duration(transfer: Transfer) -> dict[str, str]:
     return said
 
 
-def _put(event: dict[str, Any], account_id: str, region: str, hops: int = 0) -> None:
-    """Bring an event to the targets of the matching rules on an account's default bus.
+def _put(event: dict[str, Any], account_id: str, region: str, bus: str = "default", hops: int = 0) -> None:
+    """Bring an event to the targets of the matching rules on one of an account's buses; AWS tells the default one.
 
     moto matches; the delivery is ours, because moto leaves the account out of what it puts into a queue and loses the
     origin when it forwards to another bus. The account in the event stays the one it happened in (aws 6.8).
     """
-    for rule in list(events_backends[account_id][region].event_buses["default"].rules.values()):
+    for rule in list(events_backends[account_id][region].event_buses[bus].rules.values()):
         # moto types an event more narrowly than it matches one.
         if rule.state != "ENABLED" or not rule.event_pattern.matches_event(event):  # type: ignore[arg-type]
             continue
@@ -155,10 +156,15 @@ def _send_to_target(event: dict[str, Any], target: dict[str, Any], hops: int) ->
         sqs_backends[account_id][region].send_message(
             queue_name=resource, message_body=json.dumps(event), group_id=group
         )
-    elif service == "events" and resource == "event-bus/default" and hops < _MOST_HOPS:
-        _put(event, account_id, region, hops + 1)
+    elif service == "events" and hops < _MOST_HOPS and _has_bus(account_id, region, resource):
+        _put(event, account_id, region, resource.removeprefix(_BUS), hops + 1)
     else:
         _log.warning("the sandbox does not deliver to the event target %s", target["Arn"])
+
+
+def _has_bus(account_id: str, region: str, resource: str) -> bool:
+    buses = events_backends[account_id][region].event_buses
+    return resource.startswith(_BUS) and resource.removeprefix(_BUS) in buses
 
 
 def _origin(snapshot: Snapshot) -> str:
