@@ -4,13 +4,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import boto3
 
-from snapshot_dr_provider.sandbox import Sandbox
+from snapshot_dr_provider.sandbox import Sandbox, World
 from snapshot_dr_provider.sandbox.world import Role
 from tests import worlds
+
+AIRFLOW = f"arn:aws:iam::{worlds.TOOLING}:user/airflow"
+DR_AIRFLOW = f"arn:aws:iam::{worlds.DR}:user/airflow"
+DR_KEY_ADMIN = f"arn:aws:iam::{worlds.DR}:user/key-admin"
+
+Stacks = dict[str, Mapping[str, Any]]
+"""Templates by their names without number."""
+
+
+def bare_world(**behaviour: Any) -> World:
+    """Build one account that has neither the role nor the keys of ours, with users who can but assume roles."""
+    world = worlds.world(1, seeds=(), **behaviour)
+    assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/SnapshotDr*"}
+    policy = {"Version": "2012-10-17", "Statement": [assume]}
+    bound = {DR_AIRFLOW, DR_KEY_ADMIN}
+    return replace(
+        world,
+        roles=(),
+        keys=tuple(key for key in world.keys if key.account_id != worlds.DR),
+        users=tuple(
+            replace(user, policies=(policy,)) if f"arn:aws:iam::{user.account_id}:user/{user.name}" in bound else user
+            for user in world.users
+        ),
+    )
+
+
+def stacks_of(files: Mapping[str, str]) -> Stacks:
+    """Read the templates among the files that ``infra`` writes."""
+    return {name.split("-", 1)[1]: json.loads(text) for name, text in files.items() if name.endswith(".json")}
+
+
+def apply_keys(sandbox: Sandbox, stacks: Stacks) -> Mapping[str, str]:
+    """Apply the template of the keys, and tell its outputs."""
+    return Applied(sandbox, stacks[f"keys-{worlds.REGION}.json"], worlds.DR).outputs
+
+
+def apply_the_rest(sandbox: Sandbox, stacks: Stacks, keys: Mapping[str, str], account: str) -> None:
+    """Apply all other templates, those of StackSets in one source account."""
+    rest = {name: stack for name, stack in stacks.items() if not name.startswith("keys-")}
+    arns = {"KmsBUsEast1": keys["KmsBArn"], "KmsCUsEast1": keys["KmsCArn"]}
+    roles = rest.pop("dr-roles.json")
+    admin = {"KeyAdminPrincipal": DR_KEY_ADMIN} if "KeyAdminPrincipal" in roles["Parameters"] else {}
+    Applied(sandbox, roles, worlds.DR, TrustedPrincipal=DR_AIRFLOW, **admin, **arns)
+    Applied(sandbox, rest.pop("source-role.json"), account, TrustedPrincipal=AIRFLOW, KmsBUsEast1=keys["KmsBArn"])
+    Applied(sandbox, rest.pop("event-queue.json"), worlds.TOOLING, TrustedPrincipal=AIRFLOW)
+    Applied(sandbox, rest.pop("event-rule.json"), account)
+    assert not rest
 
 
 class Applied:

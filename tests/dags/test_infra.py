@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import worlds
-from tests.applied_templates import Applied
+from tests.applied_templates import apply_keys, apply_the_rest, bare_world, stacks_of
 from tests.event_queues import EVENTS, QUEUE
 
 if TYPE_CHECKING:
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 ONE = worlds.account_id(1)
-AIRFLOW = f"arn:aws:iam::{worlds.TOOLING}:user/airflow"
-DR_AIRFLOW = f"arn:aws:iam::{worlds.DR}:user/airflow"
-DR_KEY_ADMIN = f"arn:aws:iam::{worlds.DR}:user/key-admin"
 
 
 @pytest.mark.parametrize("window", ["unmanaged", "per_run"])
@@ -33,7 +28,7 @@ def test_templates_are_enough_for_a_run(deployment: Deployment, sandbox: Sandbox
     from snapshot_dr_provider.sandbox.world import VolumeSeed
     from snapshot_dr_provider.settings import Settings
 
-    bare = _bare_world()
+    bare = bare_world(clock=worlds.DAY + timedelta(hours=12), copy_seconds=0.3)
     document = {
         **worlds.settings(bare),
         "dr_account": {
@@ -47,21 +42,13 @@ def test_templates_are_enough_for_a_run(deployment: Deployment, sandbox: Sandbox
         "kms_b_window": window,
         "events": EVENTS,
     }
-    files = infra_files(Settings.model_validate(document))
-    stacks = {name.split("-", 1)[1]: json.loads(text) for name, text in files.items() if name.endswith(".json")}
+    stacks = stacks_of(infra_files(Settings.model_validate(document)))
 
     deployment.start(bare)
     admin_uri = f"aws://{worlds.KEY_ADMIN.access_key_id}:{worlds.KEY_ADMIN.secret_access_key}@/"
     deployment.environment.setenv("AIRFLOW_CONN_AWS_DR_KEY_ADMIN", admin_uri)
-    keys = Applied(sandbox, stacks.pop(f"keys-{worlds.REGION}.json"), worlds.DR).outputs
-    arns = {"KmsBUsEast1": keys["KmsBArn"], "KmsCUsEast1": keys["KmsCArn"]}
-    admin = {"KeyAdminPrincipal": DR_KEY_ADMIN} if window == "per_run" else {}
-    Applied(sandbox, stacks.pop("dr-roles.json"), worlds.DR, TrustedPrincipal=DR_AIRFLOW, **admin, **arns)
-    kms_b = {"KmsBUsEast1": keys["KmsBArn"]}
-    Applied(sandbox, stacks.pop("source-role.json"), ONE, TrustedPrincipal=AIRFLOW, **kms_b)
-    Applied(sandbox, stacks.pop("event-queue.json"), worlds.TOOLING, TrustedPrincipal=AIRFLOW)
-    Applied(sandbox, stacks.pop("event-rule.json"), ONE)
-    assert not stacks
+    keys = apply_keys(sandbox, stacks)
+    apply_the_rest(sandbox, stacks, keys, ONE)
 
     sandbox.control.add_volume(
         VolumeSeed(ONE, worlds.REGION, "vol-11111111", 8, encrypted=True, kms_key=worlds.kms_a_id(ONE))
@@ -84,23 +71,6 @@ def test_templates_are_enough_for_a_run(deployment: Deployment, sandbox: Sandbox
 
 
 KEYS = ("kms_b", "kms_c")
-
-
-def _bare_world():
-    """Build one account that has neither the role nor the keys of ours, with users who can but assume roles."""
-    world = worlds.world(1, seeds=(), clock=worlds.DAY + timedelta(hours=12), copy_seconds=0.3)
-    assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/SnapshotDr*"}
-    policy = {"Version": "2012-10-17", "Statement": [assume]}
-    bound = {DR_AIRFLOW, DR_KEY_ADMIN}
-    return replace(
-        world,
-        roles=(),
-        keys=tuple(key for key in world.keys if key.account_id != worlds.DR),
-        users=tuple(
-            replace(user, policies=(policy,)) if f"arn:aws:iam::{user.account_id}:user/{user.name}" in bound else user
-            for user in world.users
-        ),
-    )
 
 
 def _message(sandbox):
