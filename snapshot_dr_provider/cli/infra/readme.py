@@ -58,8 +58,9 @@ when the template's own has changed; do that between runs. Drift that it detects
 _TAIL: Final = """\
 ## Afterwards
 
-`airflow snapshot-dr plan` says what the first run would do, once the connections and the settings file are there. Keys
-and queues are kept when their stacks are deleted; delete them by hand, and KMS-C never while a copy is under it.
+Once the connections and the settings file are there, `airflow snapshot-dr preflight` says what is still missing, and
+`airflow snapshot-dr plan` what the first run would do. Keys and queues are kept when their stacks are deleted; delete
+them by hand, and KMS-C never while a copy is under it.
 """
 
 
