@@ -344,7 +344,7 @@ _INFRA = ActionCommand(
     ),
     func=lazy_load_command("snapshot_dr_provider.cli.infra.command.write_infra"),
     args=(
-        Arg(("kind",), help="What applies them", choices=("cloudformation",)),
+        Arg(("kind",), help="What applies them", choices=("cloudformation", "terraform")),
         Arg(("--out",), help="Folder to write into", metavar="DIR", required=True),
         _SETTINGS,
         Arg(("--pin",), help="Pin an open KMS-B to source_connection.role_name of the settings", action="store_true"),

@@ -7,11 +7,10 @@ from functools import singledispatch
 from typing import Any, Final
 
 from snapshot_dr_provider.cli.infra.model import ArnOf, EventBus, EventRule, IamRole, Key, Parameter, Queue, Stack
+from snapshot_dr_provider.cli.infra.sizes import MAX_RECEIVES, RETENTION_SECONDS
 from snapshot_dr_provider.domain.key_policy.statements import Document
 
 _KEEP: Final = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
-_RETENTION_SECONDS: Final = 14 * 24 * 3600
-_MAX_RECEIVES: Final = 10
 
 
 def template(stack: Stack) -> str:
@@ -105,10 +104,10 @@ def _(role: IamRole) -> Document:
 
 @_resources.register
 def _(queue: Queue) -> Document:
-    redrive = {"deadLetterTargetArn": queue.dead_letter_arn, "maxReceiveCount": _MAX_RECEIVES}
+    redrive = {"deadLetterTargetArn": queue.dead_letter_arn, "maxReceiveCount": MAX_RECEIVES}
     properties: Document = {
         "QueueName": queue.name,
-        "MessageRetentionPeriod": _RETENTION_SECONDS,
+        "MessageRetentionPeriod": RETENTION_SECONDS,
         "SqsManagedSseEnabled": True,
         **({"RedrivePolicy": redrive} if queue.dead_letter_arn else {}),
     }

@@ -35,6 +35,7 @@ def _keys(settings: Settings, region: str, *, pin: bool) -> Stack:
         name=f"keys-{region}",
         purpose="KMS-B, which the source organization copies under, and KMS-C, which only Account-B can use.",
         account=f"Account-B ({settings.dr_account.account_id})",
+        only=(settings.dr_account.account_id,),
         regions=(region,),
         parameters=(),
         resources=(
@@ -84,6 +85,7 @@ def _dr_roles(settings: Settings) -> Stack:
         name="dr-roles",
         purpose="The roles of Account-B. Roles are the same in all Regions, so one is enough.",
         account=f"Account-B ({account.account_id})",
+        only=(account.account_id,),
         regions=tuple(settings.destinations)[:1],
         parameters=(*people, *arns.values()),
         resources=tuple(roles),

@@ -45,6 +45,7 @@ def _queues(settings: Settings, events: Events, queue: QueueUrl) -> Stack:
         name="event-queue",
         purpose="The bus that gets the events of the organization, the queues, and the role that reads them.",
         account=f"the Org-A tooling account ({queue.account_id})",
+        only=(queue.account_id,),
         regions=(queue.region,),
         parameters=(principal,),
         resources=(

@@ -122,7 +122,7 @@ class Stack:
     :param account: for people: which account it is applied in.
     :param regions: in which Regions; each gets all of it.
     :param everywhere: whether it is for each account of the organization, so that a StackSet applies it.
-    :param only: the accounts of the organization that it is for; empty: all of them.
+    :param only: ids of the accounts that it is for; empty where the settings do not say.
     """
 
     name: str

@@ -7,10 +7,10 @@ from typing import Final
 
 from snapshot_dr_provider.cli.infra.model import Key, Parameter, Stack
 
-_HEAD: Final = """\
+HEAD: Final = """\
 # What snapshot-dr needs in AWS
 
-Written by `airflow snapshot-dr infra`, which has applied nothing. Read the templates, then apply them in this order, in
+Written by `airflow snapshot-dr infra`, which has applied nothing. Read the files, then apply them in this order, in
 one shell: the steps hand ARNs on in its variables. Sign in anew before each step, as an administrator of the account
 that it names.
 
@@ -55,7 +55,7 @@ KMS-B is locked, and each run opens it for itself (`kms_b_window: per_run`). Clo
 when the template's own has changed; do that between runs. Drift that it detects there during a run is the window.
 """
 
-_TAIL: Final = """\
+TAIL: Final = """\
 ## Afterwards
 
 Once the connections and the settings file are there, `airflow snapshot-dr preflight` says what is still missing, and
@@ -71,9 +71,9 @@ def readme(stacks: Iterable[Stack], files: Mapping[str, str]) -> str:
     :param files: name of the file of each stack, by the name of the stack.
     """
     stacks = list(stacks)
-    head = _HEAD.format(principals="\n".join(_principals(stacks)))
+    head = HEAD.format(principals="\n".join(principals_of(stacks)))
     steps = [_step(number, stack, files[stack.name]) for number, stack in enumerate(stacks, 1)]
-    return "\n".join([head, *steps, _TAIL])
+    return "\n".join([head, *steps, TAIL])
 
 
 def variable_of(stack: Stack, parameter: Parameter) -> str:
@@ -81,7 +81,8 @@ def variable_of(stack: Stack, parameter: Parameter) -> str:
     return parameter.name if _is_key(parameter) else f"{_word(stack.name)}{parameter.name}"
 
 
-def _principals(stacks: list[Stack]) -> list[str]:
+def principals_of(stacks: list[Stack]) -> list[str]:
+    """Write the lines of the shell into which whoever applies the files puts who may assume the roles."""
     lines = [
         f"{variable_of(stack, parameter)}=   # {parameter.purpose}"
         for stack in stacks

@@ -14,6 +14,7 @@ from airflow.cli.cli_parser import get_parser
 from cfnlint.api import lint
 
 from snapshot_dr_provider.cli.infra.command import infra_files
+from snapshot_dr_provider.cli.infra.terraform import snake
 from snapshot_dr_provider.cli.placeholders import placeholder
 from snapshot_dr_provider.settings import Settings
 from snapshot_dr_provider.settings.model import Accounts, OrganizationAccounts
@@ -66,6 +67,12 @@ MATRIX = [
         (True, False),
     )
 ]
+
+
+def folders(settings):
+    """Read the modules for Terraform, by the name of the stack."""
+    files = infra_files(settings, "terraform")
+    return {name.split("-", 1)[1].split("/")[0]: json.loads(text) for name, text in files.items() if "/" in name}
 
 
 def templates(settings, **options):
@@ -214,3 +221,105 @@ def test_commands_load_nothing_when_airflow_starts():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "[]"
+
+
+def texts_of(value):
+    """Give all texts of a document, those of the documents in it too."""
+    if isinstance(value, dict):
+        return [text for part in value.values() for text in texts_of(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in texts_of(part)]
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("case", MATRIX)
+def test_references_of_terraform_lead_somewhere(case):
+    """Each variable, resource and dependency that a module refers to is in it, and each variable is used."""
+    for name, module in folders(case).items():
+        there = {f"{kind}.{each}" for kind, bodies in module["resource"].items() for each in bodies}
+        texts = texts_of(module)
+        used = set(re.findall(r"(?<!\$)\$\{(aws_\w+\.\w+)\.\w+\}", "\n".join(texts)))
+        after = {
+            each for bodies in module["resource"].values() for b in bodies.values() for each in b.get("depends_on", ())
+        }
+        assert used | after <= there, name
+        variables = set(re.findall(r"\bvar\.(\w+)", json.dumps([module["provider"], module["resource"]])))
+        assert variables == module["variable"].keys(), name
+
+
+@pytest.mark.parametrize("case", MATRIX)
+def test_terraform_says_what_cloudformation_says(case):
+    """Each policy of a module, its references put in, is that of the template; names, patterns and numbers too."""
+    for name, template in templates(case).items():
+        module = folders(case)[name]
+        arns = {f"${{var.{snake(key)}}}": {"Ref": key} for key in template.get("Parameters", {})}
+
+        def resolved(value, arns=arns):
+            if isinstance(value, dict):
+                return {key: resolved(part) for key, part in value.items()}
+            if isinstance(value, list):
+                return [resolved(part) for part in value]
+            return arns.get(value, value)
+
+        def policies(kind, key, module=module):
+            return {id_: resolved(json.loads(body[key])) for id_, body in module["resource"].get(kind, {}).items()}
+
+        of_type: dict[str, dict] = {kind: {} for kind in ("KMS::Key", "IAM::Role", "SQS::QueuePolicy", "Events::Rule")}
+        for id_, resource in template["Resources"].items():
+            of_type.setdefault(resource["Type"].removeprefix("AWS::"), {})[snake(id_)] = resource["Properties"]
+        assert policies("aws_kms_key", "policy") == {i: each["KeyPolicy"] for i, each in of_type["KMS::Key"].items()}
+        roles = of_type["IAM::Role"]
+        assert policies("aws_iam_role", "assume_role_policy") == {
+            i: each["AssumeRolePolicyDocument"] for i, each in roles.items()
+        }
+        assert policies("aws_iam_role_policy", "policy") == {
+            i: each["Policies"][0]["PolicyDocument"] for i, each in roles.items()
+        }
+        assert policies("aws_sqs_queue_policy", "policy") == {
+            i.removesuffix("_policy"): each["PolicyDocument"] for i, each in of_type["SQS::QueuePolicy"].items()
+        }
+        assert policies("aws_cloudwatch_event_rule", "event_pattern") == {
+            i: each["EventPattern"] for i, each in of_type["Events::Rule"].items()
+        }
+
+
+def test_terraform_protects_keys_and_leaves_the_window_alone():
+    """Keys and queues are not destroyed; only where runs change KMS-B's policy is its drift ignored."""
+    for window, ignored in (("per_run", ["policy"]), ("unmanaged", None)):
+        found = folders(settings(window, events=True))
+        keys = found["keys-us-east-1"]["resource"]["aws_kms_key"]
+        assert keys["kms_b"]["lifecycle"].get("ignore_changes") == ignored
+        assert keys["kms_c"]["lifecycle"] == {"prevent_destroy": True}
+        queues = found["event-queue"]["resource"]["aws_sqs_queue"]
+        assert all(queue["lifecycle"]["prevent_destroy"] for queue in queues.values())
+
+
+def test_terraform_is_applied_in_the_right_account_alone():
+    """A module refuses accounts that it is not for, where the settings know which these are."""
+    found = folders(settings(accounts="organizations", events=True))
+    guards = {name: module["provider"]["aws"].get("allowed_account_ids") for name, module in found.items()}
+    assert guards["keys-us-east-1"] == guards["dr-roles"] == [worlds.DR]
+    assert guards["event-queue"] == [worlds.TOOLING]
+    assert guards["source-role"] is guards["event-rule"] is guards["organization-role"] is None
+    assert folders(settings())["source-role"]["provider"]["aws"]["allowed_account_ids"] == [
+        "111111111111",
+        "222222222222",
+    ]
+
+
+@pytest.mark.parametrize("case", MATRIX)
+def test_commands_of_terraforms_readme_are_complete(case):
+    """Each module is applied with each variable that has no default, and the commands are valid shell."""
+    files = infra_files(case, "terraform")
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", files["README.md"], re.DOTALL)).replace("\\\n", "")
+    for name, text in files.items():
+        if "/" not in name:
+            continue
+        folder = name.split("/")[0]
+        assert f"terraform -chdir={folder} init\n" in blocks
+        (apply,) = re.findall(rf"^terraform -chdir={folder} apply.*$", blocks, re.MULTILINE)
+        for variable, described in json.loads(text)["variable"].items():
+            assert (f"-var {variable}=" in apply) == ("default" not in described)
+    used = set(re.findall(r"\$\{?(\w+)", blocks))
+    assert used <= set(re.findall(r"^(\w+)=", blocks, re.MULTILINE))
+    assert subprocess.run(["/bin/sh", "-n"], input=blocks, text=True, check=False).returncode == 0
