@@ -34,6 +34,7 @@ class Kind(Enum):
     KEY_POLICY = "key-policy"
     DR_ROOM = "dr-room"
     EVENT_QUEUE = "event-queue"
+    QUEUE_POLICY = "queue-policy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,20 @@ class Message:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """
+    State what a queue says of itself.
+
+    :param waiting: messages that nobody has received; approximately, as SQS knows it itself.
+    :param policy: as JSON; empty where it has none.
+    """
+
+    arn: str
+    waiting: int
+    policy: str
+
+
 class EventQueueHook(AccountHook):
     """
     Read a queue, and set aside in another one what cannot be read.
@@ -54,16 +68,16 @@ class EventQueueHook(AccountHook):
         self.queue_url = queue_url
         self.dead_letter_queue_url = dead_letter_queue_url
 
-    def waiting(self, url: str) -> int:
+    def look_at(self, url: str) -> QueueView:
         """
-        Count the messages that wait in one of the two queues; approximately, as SQS knows it itself.
+        Look at one of the two queues.
 
         :raises NotFoundError: when there is no such queue.
         """
-        name = "ApproximateNumberOfMessages"
+        names = ["ApproximateNumberOfMessages", "QueueArn", "Policy"]
         with self.asking(f"read the attributes of {url}") as client:
-            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
-        return int(answer["Attributes"][name])
+            found = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return QueueView(found["QueueArn"], int(found["ApproximateNumberOfMessages"]), found.get("Policy", ""))
 
     def receive(self, *, wait_seconds: int, hide_seconds: int) -> list[Message]:
         """

@@ -239,10 +239,43 @@ def test_queues_are_looked_at(command: Command) -> None:
     sandbox = command.prepare(worlds.world(1, 1), events=dict(EVENTS))
     assert not_ok(command.json()) == [("event-queue", QUEUE, "failed"), ("event-queue", DEAD, "failed")]
     queues = EventQueues(sandbox, [])
+    queues.sqs.set_queue_attributes(QueueUrl=QUEUE, Attributes={"Policy": json.dumps(fills())})
     assert not_ok(command.json()) == []
     queues.send("no event", to=DEAD)
     said = command.json()
     assert (said["status"], not_ok(said)) == (0, [("event-queue", DEAD, "warning")])
+
+
+@pytest.mark.parametrize(
+    "change", [{"Principal": {"Service": "sns.amazonaws.com"}}, {"Action": "sqs:ReceiveMessage"}, {"Effect": "Deny"}]
+)
+def test_a_queue_that_eventbridge_may_not_fill_fails(command: Command, change: dict[str, Any]) -> None:
+    """A queue whose policy does not let EventBridge send, or that has none, fails with a statement that lets it."""
+    sandbox = command.prepare(worlds.world(1, 1), events=dict(EVENTS))
+    queues = EventQueues(sandbox, [])
+    assert not_ok(command.json()) == [("queue-policy", QUEUE, "failed")]
+    queues.sqs.set_queue_attributes(QueueUrl=QUEUE, Attributes={"Policy": json.dumps(fills(**change))})
+    said = command.json()
+    assert not_ok(said) == [("queue-policy", QUEUE, "failed")]
+    (failure,) = [each for each in said["checks"] if each["outcome"] == "failed"]
+    statement = json.loads(failure["remedy"].split("of your rule: ")[1])
+    mended = {"Version": "2012-10-17", "Statement": [statement]}
+    queues.sqs.set_queue_attributes(QueueUrl=QUEUE, Attributes={"Policy": json.dumps(mended)})
+    assert not_ok(command.json()) == []
+
+
+def fills(**change: Any) -> dict[str, Any]:
+    """Write the policy of a queue that a rule fills, as the docs have it."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": f"arn:aws:sqs:{worlds.REGION}:{worlds.TOOLING}:{QUEUE.rsplit('/', 1)[1]}",
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": f"arn:aws:events:{worlds.REGION}:{worlds.TOOLING}:rule/snapshot-dr"}
+        },
+    }
+    return {"Version": "2012-10-17", "Statement": [{**statement, **change}]}
 
 
 def test_an_organization_that_cannot_be_listed_fails(command: Command) -> None:
