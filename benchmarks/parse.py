@@ -40,7 +40,7 @@ LISTED: Final = 10
 
 EMPTY: Final = '''
 import pendulum
-from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, XComArg
+from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, CronDataIntervalTimetable, Param, XComArg, task_group
 
 
 class NothingOperator(BaseOperator):
