@@ -31,7 +31,7 @@ VOLUME = "vol-11111111"
 TUNING_SECTION = f"""
 # Beside what init has asked for: where the news of new snapshots comes from, and waits for a sandbox.
 events: {json.dumps(EVENTS)}
-tuning: {json.dumps(TUNING)}
+tuning: {json.dumps({**TUNING, "policy_settle_seconds": 1})}
 """
 
 

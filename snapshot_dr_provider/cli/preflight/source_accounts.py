@@ -138,7 +138,8 @@ def _key(route: Route, key: KeyView, snapshots: int) -> Check:
     subject = f"{key.arn} of {snapshots} snapshots"
     if key.state == ENABLED:
         # No call tells whether it lets the role make a grant through EC2, but a copy.
-        return Check(Kind.SOURCE_KEY, subject, Outcome.OK, "enabled; whether its policy lets the role, a copy shows")
+        detail = "enabled; only a copy shows whether its policy lets the role"
+        return Check(Kind.SOURCE_KEY, subject, Outcome.OK, detail)
     if key.state:
         remedy = f"aws kms enable-key --region {key.arn.split(':')[3]} --key-id {key.arn}"
         return Check(Kind.SOURCE_KEY, subject, Outcome.FAILED, f"is {key.state}: copies of its snapshots fail", remedy)
