@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -24,6 +25,18 @@ DAG_ID = "snapshot_dr_on_event"
 DAILY = "snapshot_dr"
 GONE = "snap-0000000000000dead"
 ACCOUNTS = [worlds.account_id(number) for number in (1, 2, 3)]
+MALFORMED = (
+    "malformed",
+    "{}",
+    "[]",
+    created(ACCOUNTS[0], GONE)[:-1],
+    created(ACCOUNTS[0], GONE).replace(f'"{ACCOUNTS[0]}"', ACCOUNTS[0]),
+    created("12345678901", GONE),
+    created(ACCOUNTS[0], "vol-0000000000000dead"),
+    created(ACCOUNTS[0], GONE, result="perhaps"),
+    created(ACCOUNTS[0], GONE).replace(worlds.REGION, "everywhere"),
+    created(ACCOUNTS[0], GONE).replace("2026-03-10T", "soon, at "),
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +108,37 @@ def test_a_new_snapshot_is_copied_by_itself(
             f"\nCreateSnapshot to start of hop 1: {started:.1f} s; event to start of hop 1: {between:.1f} s; "
             f"CreateSnapshot to the end of the run with its audit: {took:.1f} s"
         )
+
+
+def test_a_thousand_events_become_few_runs(
+    deployment: RealDeployment, sandbox_server: Sandbox, capsys: pytest.CaptureFixture
+) -> None:
+    """
+    A burst of 1,000 messages, out of order, most of them twice, 1 % malformed: few runs, and each handled once.
+
+    Each of the 495 snapshots has exactly one copy, and each malformed message is set aside.
+    """
+    before = {run["dag_run_id"] for run in runs(deployment)}
+    start = today() - timedelta(hours=1)
+    seeds = [worlds.source(account, number, start=start) for account in ACCOUNTS for number in range(1000, 1165)]
+    deployment.start(world_now(seeds, 3, copy_seconds=0.5), events=dict(EVENTS))
+    queues = EventQueues(sandbox_server, ACCOUNTS)
+    listen(deployment)
+    bodies = [created(seed.account_id, seed.snapshot_id) for seed in seeds] * 2 + list(MALFORMED)
+    assert (len(bodies), len(MALFORMED)) == (1000, 10)
+    random.Random(1).shuffle(bodies)
+    began = time.monotonic()
+    queues.send(*bodies)
+    ids = {seed.snapshot_id for seed in seeds}
+    deployment.wait_until(lambda: are_copied(deployment, ids), "copy the snapshots", every=1)
+    took = time.monotonic() - began
+    expect_one_copy_each(deployment, ids)
+    deployment.wait_until(lambda: queues.counts() == (0, 0), "delete the messages")
+    assert sorted(body for body, _ in queues.set_aside()) == sorted(MALFORMED)
+    made = {run["dag_run_id"] for run in runs(deployment)} - before
+    assert 1 <= len(made) <= 10
+    with capsys.disabled():
+        print(f"\n1,000 events of {len(ids)} snapshots became {len(made)} runs, all over after {took:.0f} s")  # noqa: T201
 
 
 def test_a_burst_beside_a_daily_run_and_a_backfill(
