@@ -74,6 +74,13 @@ class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
         self.snapshot_ids = snapshot_ids
         self.options = options
         self.deferrable = deferrable
+        self._new_copies: tuple[Route, dict[str, Any]] | None = None
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Name sources and copies where a gate of KMS-C copies has found new ones; the OpenLineage provider asks."""
+        from snapshot_dr_provider.openlineage import lineage_of  # noqa: PLC0415  # needs that provider
+
+        return lineage_of(*self._new_copies) if self._new_copies else None
 
     def execute(self, context: Context) -> Any:
         """Check, and wait in the triggerer when anything is pending."""
@@ -112,9 +119,12 @@ class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
 
     def _tell(self, context: Context, route: Route, findings: Findings) -> None:
         """Add the event of what is new to the outlet, of which Airflow makes one once the task has succeeded."""
-        if Stage(self.stage) is not Stage.KMS_C or KMS_C_COPIES not in self.outlets:
+        if Stage(self.stage) is not Stage.KMS_C:
             return
         told = tell_new_copies(route, str(context["run_id"]), findings.good, findings.verified)
+        self._new_copies = (route, told) if told else None
+        if KMS_C_COPIES not in self.outlets:
+            return
         if told is None:
             self.log.info("%s: no copy is new with this run; no asset event", route.label)
             return

@@ -1,7 +1,8 @@
-"""Who hears of a run in a real Airflow: the on-call engineer of what is red, other DAGs of what is new."""
+"""Who hears of a run in a real Airflow: the on-call engineer of what is red, others of what is new."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,14 +61,31 @@ def what_became_of(deployment: RealDeployment, dag_id: str) -> list[Any]:
     return values
 
 
+def lineage(events: Path, account: str) -> list[dict[str, Any]]:
+    """Give what OpenLineage was told of the copies of an account: the events with datasets, without what all have."""
+    told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    of_copies = [event for event in told if any(each["name"].endswith(account) for each in event.get("outputs", ()))]
+    return [
+        {"type": event["eventType"], "job": event["job"]["name"], "in": event["inputs"], "out": event["outputs"]}
+        for event in of_copies
+    ]
+
+
 def test_a_run_is_told_to_whom_it_concerns(
     sandbox_server: Sandbox, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The red account is told by one message of the worker, the copies of the good one start the DAGs on them."""
+    """
+    The red account is told by one message of the worker; the copies of the good one start the DAGs on them.
+
+    OpenLineage gets their lineage, and none of the red account.
+    """
     with topic() as received:
         environment = {
             "AIRFLOW__SNAPSHOT_DR__FAILURE_NOTIFIER": "dr_alerts.on_call",
             "AWS_ENDPOINT_URL_SNS": received.endpoint_url,
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+                {"type": "file", "log_file_path": str(tmp_path / "lineage.jsonl"), "append": True}
+            ),
         }
         folder, home = dags_folder(tmp_path / "dags"), tmp_path_factory.mktemp("airflow")
         with deployed(sandbox_server, home, folder, environment) as deployment:
@@ -91,3 +109,14 @@ def test_a_run_is_told_to_whom_it_concerns(
     assert message["Subject"] == f"{DAG_ID} is red: 1 red task"
     for part in (f"team-2 ({worlds.account_id(2)}) us-east-1: account.rotate_to_kms_c is failed", seeds[1].snapshot_id):
         assert part in message["Message"]
+    (told,) = lineage(tmp_path / "lineage.jsonl", worlds.account_id(1))
+    assert (told["type"], told["job"]) == ("COMPLETE", f"{DAG_ID}.account.kms_c_completed")
+    ((source,), (copies,)) = told["in"], told["out"]
+    place = f"{worlds.DR}/{worlds.REGION}/{worlds.account_id(1)}"
+    assert (source["namespace"], source["name"]) == (
+        f"arn:aws:ec2:{worlds.REGION}:{worlds.account_id(1)}",
+        "snapshot",
+    )
+    assert (copies["namespace"], copies["name"]) == ("x-snapshot-dr://kms-c", place)
+    assert copies["outputFacets"]["outputStatistics"]["fileCount"] == 1
+    assert lineage(tmp_path / "lineage.jsonl", worlds.account_id(2)) == []
