@@ -33,6 +33,7 @@ class Kind(Enum):
     KEY_STATE = "key-state"
     KEY_POLICY = "key-policy"
     DR_ROOM = "dr-room"
+    PUBLIC_ACCESS = "public-access"
     EVENT_QUEUE = "event-queue"
     QUEUE_POLICY = "queue-policy"
 

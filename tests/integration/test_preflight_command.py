@@ -34,8 +34,14 @@ CHANGES = {
 
 @pytest.fixture
 def command(enter: Callable[[World], Sandbox], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Give the command."""
-    return Command("preflight", enter, tmp_path, capsys)
+    """Give the command, for a DR account in which no snapshot can become public."""
+
+    def start(world: World) -> Sandbox:
+        sandbox = enter(world)
+        sandbox.control.set_block_public_access(worlds.DR, worlds.REGION, "block-all-sharing")
+        return sandbox
+
+    return Command("preflight", start, tmp_path, capsys)
 
 
 def under_rendered_policies(accounts: int = 2) -> World:
@@ -74,13 +80,29 @@ def test_all_is_ok_under_the_policies_that_are_printed(command: Command) -> None
         ("source-accounts", f"organization {worlds.ORG_A}"),
         *((kind, f"team-{n} ({worlds.account_id(n)}) us-east-1") for kind in ("sign-in", "permission") for n in (1, 2)),
         ("source-key", f"{KMS_A} of 2 snapshots"),
-        *((kind, label) for kind in ("sign-in", "permission", "dr-room")),
+        *((kind, label) for kind in ("sign-in", "permission", "dr-room", "public-access")),
         *(
             (kind, f"{name} {arn}")
             for kind in ("key-state", "key-policy")
             for name, arn in (("KMS-B", KMS_B), ("KMS-C", KMS_C))
         ),
     }
+
+
+def test_public_snapshots_are_warned_of(command: Command) -> None:
+    """A DR account that could make snapshots public is a warning with its remedy, or fails where the audit would."""
+    sandbox = command.prepare(under_rendered_policies())
+    label = f"Account-B ({worlds.DR}) {worlds.REGION}"
+    for state in ("unblocked", "block-new-sharing"):
+        sandbox.control.set_block_public_access(worlds.DR, worlds.REGION, state)
+        said = command.json()
+        assert (said["status"], not_ok(said)) == (0, [("public-access", label, "warning")])
+        (check,) = (each for each in said["checks"] if each["check"] == "public-access")
+        assert "aws ec2 enable-snapshot-block-public-access --state block-all-sharing" in check["remedy"]
+    sandbox = command.prepare(under_rendered_policies(), audit_fail_on="medium")
+    sandbox.control.set_block_public_access(worlds.DR, worlds.REGION, "unblocked")
+    said = command.json()
+    assert (said["status"], not_ok(said)) == (1, [("public-access", label, "failed")])
 
 
 def test_nothing_is_changed(command: Command) -> None:

@@ -12,12 +12,13 @@ from snapshot_dr_provider.cli.preflight.source_accounts import ENABLED, any_of, 
 from snapshot_dr_provider.domain.key_policy.facts import KeyFacts
 from snapshot_dr_provider.domain.key_policy.findings import Finding, Severity, Verdict
 from snapshot_dr_provider.domain.key_policy.rules import KeyExpectations, judge_key
+from snapshot_dr_provider.domain.key_policy.snapshot_rules import judge_public_access
 from snapshot_dr_provider.domain.lineage import is_copy_in_flight
 from snapshot_dr_provider.domain.preflight import Check, Kind, Outcome
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import AccessDeniedError, SnapshotDrError
-from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook
+from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook, SnapshotAuditHook
 from snapshot_dr_provider.hooks.key_policies import KeyPolicyHook, key_administration
 from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.operators.dr_facts import DrRegion
@@ -67,6 +68,7 @@ class DrAccountChecks:
             if through:
                 yield self._check_permission(label, through[0], any_of(snapshots))
             yield _check_room(label, snapshots, self.settings.destinations[region].copy_slots)
+        yield self._check_public_access(label, region, SnapshotAuditHook(**place.credentials))
         members = frozenset(route.account_id for route in routes)
         yield from self._check_keys(place, members)
 
@@ -76,6 +78,17 @@ class DrAccountChecks:
         except SnapshotDrError as error:
             return refused(Kind.PERMISSION, label, error, policy_remedy("dr-copy-role"))
         return Check(Kind.PERMISSION, label, Outcome.OK, "may copy snapshots with our tags (DryRun)")
+
+    def _check_public_access(self, label: str, region: str, hook: SnapshotAuditHook) -> Check:
+        try:
+            state = hook.public_access()
+        except SnapshotDrError as error:
+            return refused(Kind.PUBLIC_ACCESS, label, error, policy_remedy("dr-copy-role"))
+        finding = judge_public_access(label, self.settings.dr_account.account_id, region, state)
+        detail = f"block public access is set to {state}"
+        return self._of_finding(Kind.PUBLIC_ACCESS, label, finding) or Check(
+            Kind.PUBLIC_ACCESS, label, Outcome.OK, detail
+        )
 
     def _check_keys(self, place: DrRegion, members: frozenset[str]) -> Iterator[Check]:
         expectations = KeyExpectations(window_managed=self.settings.kms_b_window == "per_run")
@@ -111,12 +124,12 @@ class DrAccountChecks:
     def _judge(self, facts: KeyFacts, findings: Sequence[Finding]) -> Iterator[Check]:
         """Make a check of each rule that the audit would not let pass, or one of all of them."""
         subject = f"{facts.kind.upper()} {facts.arn}"
-        checks = [check for finding in findings if (check := self._of_finding(subject, finding))]
+        checks = [check for finding in findings if (check := self._of_finding(Kind.KEY_POLICY, subject, finding))]
         passed = sum(finding.verdict is Verdict.PASS for finding in findings)
         sound = f"the {passed} rules that apply hold"
         yield from checks or [Check(Kind.KEY_POLICY, subject, Outcome.OK, sound)]
 
-    def _of_finding(self, subject: str, finding: Finding) -> Check | None:
+    def _of_finding(self, kind: Kind, subject: str, finding: Finding) -> Check | None:
         if finding.verdict is Verdict.FAIL:
             counts = finding.severity >= Severity.of(self.settings.audit_fail_on)
             outcome = Outcome.FAILED if counts else Outcome.WARNING
@@ -125,7 +138,7 @@ class DrAccountChecks:
         else:
             return None
         detail = f"{finding.rule} {finding.title}: {finding.why}"
-        return Check(Kind.KEY_POLICY, subject, outcome, detail, finding.remedy)
+        return Check(kind, subject, outcome, detail, finding.remedy)
 
     def _check_administrator(self, region: str) -> Check:
         account = self.settings.dr_account

@@ -129,23 +129,26 @@ def _judge_dr_copies(facts: DrRegionFacts) -> Iterable[Finding]:
 
 
 def _judge_public_access(facts: DrRegionFacts) -> Iterable[Finding]:
-    state = facts.public_access
+    if facts.public_access is None:
+        why = facts.unread.get("public_access", "not read")
+        yield PUBLIC_ACCESS.finding(Verdict.UNDECIDED, facts.place, why, NOT_READ)
+    else:
+        yield judge_public_access(facts.place, facts.account_id, facts.region, facts.public_access)
+
+
+def judge_public_access(place: str, account_id: str, region: str, state: str) -> Finding:
+    """Judge what block public access of snapshots is set to, in the words of EC2."""
     remedy = (
         "aws ec2 enable-snapshot-block-public-access --state block-all-sharing "
-        f"--region {facts.region}, as account {facts.account_id}"
+        f"--region {region}, as account {account_id}"
     )
-    if state is None:
-        yield PUBLIC_ACCESS.finding(
-            Verdict.UNDECIDED, facts.place, facts.unread.get("public_access", "not read"), NOT_READ
-        )
-    elif state == "unblocked":
+    if state == "unblocked":
         why = "anybody who may share snapshots there may give one to the whole world"
-        yield PUBLIC_ACCESS.finding(Verdict.FAIL, facts.place, why, remedy)
-    elif state == "block-new-sharing":
+        return PUBLIC_ACCESS.finding(Verdict.FAIL, place, why, remedy)
+    if state == "block-new-sharing":
         why = "no snapshot can become public, but those that are stay so"
-        yield PUBLIC_ACCESS.finding(Verdict.FAIL, facts.place, why, remedy, severity=Severity.LOW)
-    else:
-        yield PUBLIC_ACCESS.finding(Verdict.PASS, facts.place, state)
+        return PUBLIC_ACCESS.finding(Verdict.FAIL, place, why, remedy, severity=Severity.LOW)
+    return PUBLIC_ACCESS.finding(Verdict.PASS, place, state)
 
 
 def _wrong_kms_c_key(facts: DrRegionFacts, copy: Snapshot) -> Finding | None:
