@@ -118,7 +118,11 @@ class SnapshotCompletedSensor(RouteStage, AwsBaseSensor[EbsSnapshotHook]):
         return True
 
     def _tell(self, context: Context, route: Route, findings: Findings) -> None:
-        """Add the event of what is new to the outlet, of which Airflow makes one once the task has succeeded."""
+        """
+        Add the event of what is new to the outlet, of which Airflow makes one once the task has succeeded.
+
+        What is new is kept for whoever asks for the lineage then, outlet or not.
+        """
         if Stage(self.stage) is not Stage.KMS_C:
             return
         told = tell_new_copies(route, str(context["run_id"]), findings.good, findings.verified)

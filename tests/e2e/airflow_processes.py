@@ -129,9 +129,8 @@ class RealAirflow:
         return commands
 
     def _make_environment(self, port: int) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)}
         return {
-            **kept,
+            **environment_of_nobody(),
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -146,10 +145,6 @@ class RealAirflow:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database.url("psycopg2"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": self.database.url("asyncpg"),
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
             "NO_COLOR": "1",
             **self._make_users(),
             **self._given,
@@ -288,6 +283,18 @@ class RealAirflow:
 
         self.wait_until(is_over, seconds, f"end the run {run_id}", every=every)
         return run
+
+
+def environment_of_nobody() -> dict[str, str]:
+    """Give this process's environment without anybody's Airflow, AWS or proxies, whose files are not read either."""
+    kept = {name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)}
+    return {
+        **kept,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
 
 
 def free_port() -> int:

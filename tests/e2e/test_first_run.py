@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.airflow_processes import free_port
+from tests.e2e.airflow_processes import environment_of_nobody, free_port
 from tests.e2e.processes import ChildProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -30,9 +30,8 @@ def script(sandbox_port: int, airflow_port: int) -> str:
 
 def environment(home: Path, port: int) -> dict[str, str]:
     """Let nothing of the user's Airflow or AWS through, and let Airflow listen where nobody else does."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS", "_AIRFLOW"))}
     return {
-        **kept,
+        **environment_of_nobody(),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(home),
         "COLUMNS": "200",
@@ -43,10 +42,6 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
     }
 
 

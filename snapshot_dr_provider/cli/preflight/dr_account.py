@@ -18,7 +18,7 @@ from snapshot_dr_provider.domain.preflight import Check, Kind, Outcome
 from snapshot_dr_provider.domain.routes import Route
 from snapshot_dr_provider.domain.snapshots import Snapshot
 from snapshot_dr_provider.exceptions import AccessDeniedError, SnapshotDrError
-from snapshot_dr_provider.hooks.ebs import EbsSnapshotHook, SnapshotAuditHook
+from snapshot_dr_provider.hooks.ebs import SnapshotAuditHook
 from snapshot_dr_provider.hooks.key_policies import KeyPolicyHook, key_administration
 from snapshot_dr_provider.hooks.route import RouteHooks
 from snapshot_dr_provider.operators.dr_facts import DrRegion
@@ -52,7 +52,7 @@ class DrAccountChecks:
     def _check_region(self, region: str, routes: Sequence[Route]) -> Iterator[Check]:
         place = DrRegion(self.settings, region, share_checks=0)
         label = f"Account-B ({self.settings.dr_account.account_id}) {region}"
-        hook = EbsSnapshotHook(**place.credentials)
+        hook = SnapshotAuditHook(**place.credentials)
         try:
             hook.sign_in()
         except SnapshotDrError as error:
@@ -68,7 +68,7 @@ class DrAccountChecks:
             if through:
                 yield self._check_permission(label, through[0], any_of(snapshots))
             yield _check_room(label, snapshots, self.settings.destinations[region].copy_slots)
-        yield self._check_public_access(label, region, SnapshotAuditHook(**place.credentials))
+        yield self._check_public_access(label, region, hook)
         members = frozenset(route.account_id for route in routes)
         yield from self._check_keys(place, members)
 
